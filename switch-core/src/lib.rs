@@ -1,0 +1,23 @@
+//! What happens to a frame: tables, rules and the per-core pipeline.
+//!
+//! This crate opens no file descriptor, reads no clock and holds no `unsafe`.
+//! [`forward`] holds a frame's whole journey; [`fdb`] what the switch learned;
+//! [`tables`] what the configuration says, worked out for the hot path;
+//! [`switch`] the control side that changes both.
+#![forbid(unsafe_code)]
+
+pub mod config;
+pub mod drops;
+pub mod frame;
+pub mod mac;
+pub mod memory;
+pub mod null;
+pub mod port;
+pub mod round_robin;
+pub mod vlan;
+
+pub use drops::Drop;
+pub use frame::Frame;
+pub use mac::Mac;
+pub use port::{Burst, Engine, Port, PortId, Tx};
+pub use vlan::{Tpid, Vid, VlanMode};

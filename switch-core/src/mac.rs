@@ -1,0 +1,142 @@
+//! MAC addresses (IEEE 802-2014, clause 8).
+
+use std::fmt;
+use std::str::FromStr;
+
+/// A 48-bit MAC address.
+///
+/// ```
+/// use switch_core::Mac;
+/// let mac: Mac = "02:00:00:00:00:0a".parse().unwrap();
+/// assert!(!mac.is_group());
+/// assert_eq!(mac.to_string(), "02:00:00:00:00:0a");
+/// ```
+#[derive(Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Default)]
+pub struct Mac([u8; 6]);
+
+impl Mac {
+    /// ff:ff:ff:ff:ff:ff.
+    pub const BROADCAST: Mac = Mac([0xff; 6]);
+
+    /// The address with these octets, in the order they are sent.
+    #[inline]
+    pub const fn new(octets: [u8; 6]) -> Mac {
+        Mac(octets)
+    }
+
+    /// The address in the low 48 bits of `bits`; the upper 16 are ignored.
+    #[inline]
+    pub const fn from_u64(bits: u64) -> Mac {
+        let b = bits.to_be_bytes();
+        Mac([b[2], b[3], b[4], b[5], b[6], b[7]])
+    }
+
+    /// The address as a number below 2⁴⁸, first octet highest.
+    #[inline]
+    pub const fn to_u64(self) -> u64 {
+        let b = self.0;
+        u64::from_be_bytes([0, 0, b[0], b[1], b[2], b[3], b[4], b[5]])
+    }
+
+    /// The six octets, in the order they are sent.
+    #[inline]
+    pub const fn octets(self) -> [u8; 6] {
+        self.0
+    }
+
+    /// Whether the I/G bit is set: multicast or broadcast.
+    #[inline]
+    pub const fn is_group(self) -> bool {
+        self.0[0] & 1 != 0
+    }
+
+    /// Whether this is ff:ff:ff:ff:ff:ff.
+    #[inline]
+    pub const fn is_broadcast(self) -> bool {
+        self.to_u64() == 0xffff_ffff_ffff
+    }
+
+    /// Whether every octet is zero.
+    #[inline]
+    pub const fn is_zero(self) -> bool {
+        self.to_u64() == 0
+    }
+}
+
+impl fmt::Display for Mac {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let [a, b, c, d, e, g] = self.0;
+        write!(f, "{a:02x}:{b:02x}:{c:02x}:{d:02x}:{e:02x}:{g:02x}")
+    }
+}
+
+impl fmt::Debug for Mac {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Display::fmt(self, f)
+    }
+}
+
+/// Why a text is not a MAC address.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct MacError;
+
+impl fmt::Display for MacError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("a MAC address is six pairs of hexadecimal digits, like 02:00:00:00:00:0a")
+    }
+}
+
+impl std::error::Error for MacError {}
+
+impl FromStr for Mac {
+    type Err = MacError;
+
+    /// Reads six pairs of hexadecimal digits parted by `:` or by `-`.
+    fn from_str(text: &str) -> Result<Mac, MacError> {
+        let separator = if text.contains('-') { '-' } else { ':' };
+        let mut octets = [0; 6];
+        let mut parts = text.split(separator);
+        for octet in &mut octets {
+            let part = parts.next().ok_or(MacError)?;
+            if part.len() != 2 || !part.bytes().all(|b| b.is_ascii_hexdigit()) {
+                return Err(MacError);
+            }
+            *octet = u8::from_str_radix(part, 16).map_err(|_| MacError)?;
+        }
+        if parts.next().is_some() { Err(MacError) } else { Ok(Mac(octets)) }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn number_and_text_round_trip() {
+        let mac = Mac::new([0x02, 0x1b, 0, 0xff, 0x10, 0x7f]);
+        assert_eq!(Mac::from_u64(mac.to_u64()), mac);
+        assert_eq!(mac.to_string().parse(), Ok(mac));
+        assert_eq!("02-1B-00-ff-10-7f".parse(), Ok(mac));
+    }
+
+    #[test]
+    fn what_is_not_an_address_is_refused() {
+        for text in [
+            "",
+            "02:00:00:00:00",
+            "02:00:00:00:00:00:00",
+            "2:0:0:0:0:0",
+            "0g:00:00:00:00:00",
+            "+2:00:00:00:00:00",
+        ] {
+            assert_eq!(text.parse::<Mac>(), Err(MacError), "{text}");
+        }
+    }
+
+    #[test]
+    fn group_bit() {
+        assert!(Mac::BROADCAST.is_group() && Mac::BROADCAST.is_broadcast());
+        assert!(Mac::new([1, 0, 0x5e, 0, 0, 1]).is_group());
+        assert!(!Mac::new([2, 0, 0, 0, 0, 1]).is_group());
+    }
+}

@@ -1,0 +1,180 @@
+//! The boundary to whatever moves bytes: ports, and the engine that turns over all of a worker's ports.
+//!
+//! To add a port kind, implement [`Port`] (see [`crate::null`] and
+//! [`crate::memory`] for the shortest examples) and run the conformance suite
+//! of the `tests` package on it. A port never blocks, never queues without
+//! bound and never retries: what it cannot take now, it says so.
+
+use crate::frame::{Frame, Takes};
+
+/// How many ports a switch can hold at once.
+pub const MAX_PORTS: usize = 4096;
+
+/// The most frames one turn of an engine receives.
+pub const BURST: usize = 64;
+
+/// Frames a worker can hold at once: a burst, and copies of it with other tags
+/// (untagged, 0x8100 and 0x88a8 beside the one in place).
+pub const SLOTS: usize = 4 * BURST;
+
+const _: () = assert!(MAX_PORTS <= 1 << 16 && SLOTS <= 1 << 16);
+
+/// A port's number and how often that number was given out before.
+///
+/// A frame or FDB entry for a removed port carries the old generation and so
+/// never reaches the port that took its number.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
+pub struct PortId {
+    /// Below [`MAX_PORTS`]; the lowest free number is given out first.
+    pub number: u16,
+    /// Wraps after 65,536 uses of a number; removing a port removes its entries, so none lives that long.
+    pub generation: u16,
+}
+
+impl PortId {
+    /// The number as an index.
+    #[inline]
+    pub fn index(self) -> usize {
+        usize::from(self.number)
+    }
+}
+
+/// Why a port has no frame to give: what the caller must do.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum PortFault {
+    /// The device is gone; close the port and make it again.
+    Gone,
+}
+
+/// Why one frame was not sent.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum TxError {
+    /// The device takes nothing more at present. The frame is lost; nothing is retried.
+    Full,
+    /// The device is down, or gone.
+    Down,
+    /// The device refused this frame.
+    Refused,
+}
+
+/// One attachment point, seen from the data plane.
+pub trait Port: Send {
+    /// Fills `into` from the front and returns how many frames it filled; 0
+    /// when none waits. Never blocks.
+    ///
+    /// # Errors
+    /// [`PortFault::Gone`] when the device no longer exists.
+    fn receive(&mut self, into: &mut [Frame]) -> Result<usize, PortFault>;
+
+    /// Sends one frame that [`Port::takes`] accepts. Never blocks. Bytes before
+    /// the frame may be overwritten by a device header; the frame's own are not.
+    ///
+    /// # Errors
+    /// When the frame was not sent; it is lost.
+    fn transmit(&mut self, frame: &mut Frame) -> Result<(), TxError>;
+
+    /// What this port takes unfinished.
+    fn takes(&self) -> Takes;
+}
+
+/// The frames one turn received, and room for copies of them.
+pub struct Burst {
+    frames: Box<[Frame]>,
+    ingress: Box<[PortId]>,
+    len: usize,
+}
+
+impl Burst {
+    /// Makes all buffers a worker ever uses: [`SLOTS`] of them. Untouched pages cost nothing.
+    pub fn new() -> Burst {
+        let nobody = PortId { number: 0, generation: 0 };
+        Burst {
+            frames: (0..SLOTS).map(|_| Frame::new()).collect(),
+            ingress: vec![nobody; BURST].into_boxed_slice(),
+            len: 0,
+        }
+    }
+
+    /// Forgets the frames received.
+    #[inline]
+    pub fn clear(&mut self) {
+        self.len = 0;
+    }
+
+    /// How many frames were received.
+    #[inline]
+    pub fn len(&self) -> usize {
+        self.len
+    }
+
+    /// Whether nothing was received.
+    #[inline]
+    pub fn is_empty(&self) -> bool {
+        self.len == 0
+    }
+
+    /// The buffers still free for received frames, at most [`BURST`].
+    #[inline]
+    pub fn room(&mut self) -> &mut [Frame] {
+        &mut self.frames[self.len..BURST]
+    }
+
+    /// Says that the first `count` buffers of [`Burst::room`] hold frames that came in by `port`.
+    ///
+    /// # Panics
+    /// When `count` is more than the room.
+    #[inline]
+    pub fn filled(&mut self, port: PortId, count: usize) {
+        self.ingress[self.len..self.len + count].fill(port);
+        self.len += count;
+    }
+
+    /// The port the frame in this slot came in by.
+    #[inline]
+    pub fn ingress(&self, slot: usize) -> PortId {
+        self.ingress[slot]
+    }
+
+    /// All slots: the frames received, then those for copies.
+    #[inline]
+    pub fn frames(&self) -> &[Frame] {
+        &self.frames
+    }
+
+    /// All slots, to be changed.
+    #[inline]
+    pub fn frames_mut(&mut self) -> &mut [Frame] {
+        &mut self.frames
+    }
+}
+
+impl Default for Burst {
+    fn default() -> Self {
+        Burst::new()
+    }
+}
+
+/// One frame to one port, in an engine's transmit queue.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Tx {
+    /// Where to.
+    pub port: PortId,
+    /// Which of the burst's frames.
+    pub slot: u16,
+    /// Whether this is the slot's last use: an engine in memory may then take
+    /// the frame by swapping another into the slot.
+    pub last: bool,
+    /// What became of it; the engine sets this.
+    pub result: Result<(), TxError>,
+}
+
+/// A worker's I/O: one turn over all its ready ports, so that one system call
+/// may carry many frames of many ports.
+pub trait Engine {
+    /// Adds frames to `burst` from ports that have some, in fair turns. Never blocks.
+    fn receive(&mut self, burst: &mut Burst);
+
+    /// Sends `queue` in order, every frame from its slot of `frames`, and sets
+    /// each `result`. An unknown [`PortId`] is [`TxError::Down`]. Never blocks.
+    fn transmit(&mut self, frames: &mut [Frame], queue: &mut [Tx]);
+}

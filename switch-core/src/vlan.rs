@@ -1,0 +1,351 @@
+//! VLAN identifiers, tags and port modes (IEEE 802.1Q-2022, clauses 6.9 and 9).
+
+use std::fmt;
+use std::str::FromStr;
+
+/// A VLAN a frame can belong to: 1–4094 (802.1Q table 9-2), or 0 for
+/// [`Vid::UNTAGGED`], the untagged traffic of transparent ports.
+///
+/// ```
+/// use switch_core::Vid;
+/// assert!(Vid::new(4094).is_some());
+/// assert!(Vid::new(4095).is_none());
+/// assert!(Vid::configured(0).is_none());
+/// ```
+#[derive(Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct Vid(u16);
+
+impl Vid {
+    /// VLAN 0: what transparent ports exchange without a tag or with a priority tag.
+    pub const UNTAGGED: Vid = Vid(0);
+    /// One more than the largest [`Vid`].
+    pub const COUNT: usize = 4095;
+
+    /// `None` for 4095, which 802.1Q reserves, and above.
+    #[inline]
+    pub const fn new(vid: u16) -> Option<Vid> {
+        if vid < 4095 { Some(Vid(vid)) } else { None }
+    }
+
+    /// A VID a user may name: 1–4094.
+    #[inline]
+    pub const fn configured(vid: u16) -> Option<Vid> {
+        if vid == 0 { None } else { Vid::new(vid) }
+    }
+
+    /// 0–4094.
+    #[inline]
+    pub const fn get(self) -> u16 {
+        self.0
+    }
+}
+
+impl fmt::Display for Vid {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.fmt(f)
+    }
+}
+
+impl fmt::Debug for Vid {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.fmt(f)
+    }
+}
+
+/// A tag protocol identifier (802.1Q table 9-1).
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug, Default)]
+#[repr(u16)]
+pub enum Tpid {
+    /// 0x8100, the Customer VLAN tag.
+    #[default]
+    Customer = 0x8100,
+    /// 0x88a8, the Service VLAN tag of a provider bridge.
+    Service = 0x88a8,
+}
+
+impl Tpid {
+    /// The TPID with this number.
+    #[inline]
+    pub const fn new(tpid: u16) -> Option<Tpid> {
+        match tpid {
+            0x8100 => Some(Tpid::Customer),
+            0x88a8 => Some(Tpid::Service),
+            _ => None,
+        }
+    }
+
+    /// 0x8100 or 0x88a8.
+    #[inline]
+    pub const fn get(self) -> u16 {
+        self as u16
+    }
+}
+
+impl fmt::Display for Tpid {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{:#06x}", self.get())
+    }
+}
+
+/// Tag control information: PCP (3 bits), DEI (1 bit), VID (12 bits) (802.1Q clause 9.6).
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+pub struct Tci(pub u16);
+
+impl Tci {
+    /// A tag for `vid` with priority code point 0.
+    #[inline]
+    pub const fn of(vid: Vid) -> Tci {
+        Tci(vid.get())
+    }
+
+    /// The 12 VID bits as they stand: 0 is a priority tag, 4095 reserved.
+    #[inline]
+    pub const fn vid_bits(self) -> u16 {
+        self.0 & 0x0fff
+    }
+
+    /// The priority code point, 0–7.
+    #[inline]
+    pub const fn pcp(self) -> u8 {
+        (self.0 >> 13) as u8
+    }
+
+    /// The same PCP and DEI with another VID.
+    #[inline]
+    pub const fn with_vid(self, vid: Vid) -> Tci {
+        Tci(self.0 & 0xf000 | vid.get())
+    }
+}
+
+/// A set of VIDs 1–4094.
+#[derive(Clone, PartialEq, Eq)]
+pub struct VidSet(Box<[u64; 64]>);
+
+impl VidSet {
+    /// The empty set.
+    pub fn new() -> VidSet {
+        VidSet(Box::new([0; 64]))
+    }
+
+    /// Every VID from 1 to 4094.
+    pub fn all() -> VidSet {
+        (1..=4094).filter_map(Vid::configured).collect()
+    }
+
+    /// Adds one VID; VLAN 0 is not a member of any set and is ignored.
+    pub fn insert(&mut self, vid: Vid) {
+        if vid != Vid::UNTAGGED {
+            self.0[usize::from(vid.0) / 64] |= 1 << (vid.0 % 64);
+        }
+    }
+
+    /// Whether `vid` is in the set.
+    #[inline]
+    pub fn contains(&self, vid: Vid) -> bool {
+        self.0[usize::from(vid.0) / 64] >> (vid.0 % 64) & 1 != 0
+    }
+
+    /// The VIDs in rising order.
+    pub fn iter(&self) -> impl Iterator<Item = Vid> + '_ {
+        (1..=4094).filter_map(Vid::configured).filter(|&vid| self.contains(vid))
+    }
+
+    /// Whether no VID is in the set.
+    pub fn is_empty(&self) -> bool {
+        self.0.iter().all(|&word| word == 0)
+    }
+}
+
+impl Default for VidSet {
+    fn default() -> Self {
+        VidSet::new()
+    }
+}
+
+impl FromIterator<Vid> for VidSet {
+    fn from_iter<I: IntoIterator<Item = Vid>>(vids: I) -> VidSet {
+        let mut set = VidSet::new();
+        vids.into_iter().for_each(|vid| set.insert(vid));
+        set
+    }
+}
+
+impl fmt::Display for VidSet {
+    /// The form that [`VidSet::from_str`] reads, ranges joined: `10+20-29`.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let mut vids = self.iter().map(Vid::get).peekable();
+        let mut first = true;
+        while let Some(low) = vids.next() {
+            let mut high = low;
+            while let Some(next) = vids.next_if_eq(&(high + 1)) {
+                high = next;
+            }
+            let plus = if first { "" } else { "+" };
+            first = false;
+            match high - low {
+                0 => write!(f, "{plus}{low}")?,
+                _ => write!(f, "{plus}{low}-{high}")?,
+            }
+        }
+        Ok(())
+    }
+}
+
+impl fmt::Debug for VidSet {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{{{self}}}")
+    }
+}
+
+/// Why a text is not a set of VIDs: the part that could not be read.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct VidSetError(pub String);
+
+impl fmt::Display for VidSetError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "`{}` is not a VID (1-4094) or a rising range of them", self.0)
+    }
+}
+
+impl std::error::Error for VidSetError {}
+
+impl FromStr for VidSet {
+    type Err = VidSetError;
+
+    /// Reads VIDs and ranges parted by `+`: `10+20-29`.
+    fn from_str(text: &str) -> Result<VidSet, VidSetError> {
+        let mut set = VidSet::new();
+        for part in text.split('+') {
+            let error = || VidSetError(part.to_owned());
+            let (low, high) = part.split_once('-').unwrap_or((part, part));
+            let low = parse_vid(low).ok_or_else(error)?;
+            let high = parse_vid(high).ok_or_else(error)?;
+            if low > high {
+                return Err(error());
+            }
+            (low.0..=high.0).for_each(|vid| set.insert(Vid(vid)));
+        }
+        Ok(set)
+    }
+}
+
+/// A decimal VID from 1 to 4094, digits only.
+pub fn parse_vid(text: &str) -> Option<Vid> {
+    if text.is_empty() || !text.bytes().all(|b| b.is_ascii_digit()) {
+        return None;
+    }
+    Vid::configured(text.parse().ok()?)
+}
+
+/// The VIDs a trunk carries tagged.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub enum Allowed {
+    /// 1–4094.
+    All,
+    /// Those in the set.
+    Only(VidSet),
+}
+
+impl Allowed {
+    /// Whether frames of `vid` may pass tagged. VLAN 0 may not.
+    #[inline]
+    pub fn contains(&self, vid: Vid) -> bool {
+        match self {
+            Allowed::All => vid != Vid::UNTAGGED,
+            Allowed::Only(set) => set.contains(vid),
+        }
+    }
+}
+
+/// How a port treats tags: rules 11–14 of the forwarding rules.
+#[derive(Clone, PartialEq, Eq, Debug, Default)]
+pub enum VlanMode {
+    /// A member of every VLAN; tags pass unchanged; untagged frames belong to VLAN 0.
+    #[default]
+    Transparent,
+    /// An untagged member of one VLAN.
+    Access(Vid),
+    /// A tagged member of the allowed VLANs, and an untagged one of `native`.
+    Trunk {
+        /// The VLANs carried tagged; `native` need not be among them.
+        allowed: Allowed,
+        /// The VLAN of untagged and priority-tagged frames; `None` drops them.
+        native: Option<Vid>,
+        /// The tag this port writes and recognises.
+        tpid: Tpid,
+    },
+    /// A QinQ customer port: an untagged member of the S-VLAN that never looks at a frame's own tags.
+    Tunnel(Vid),
+}
+
+impl VlanMode {
+    /// The VLAN of untagged frames (802.1Q's PVID): `None` where they are dropped.
+    pub fn pvid(&self) -> Option<Vid> {
+        match self {
+            VlanMode::Transparent => Some(Vid::UNTAGGED),
+            VlanMode::Access(vid) | VlanMode::Tunnel(vid) => Some(*vid),
+            VlanMode::Trunk { native, .. } => *native,
+        }
+    }
+
+    /// Whether the port is a member of `vid`.
+    #[inline]
+    pub fn is_member(&self, vid: Vid) -> bool {
+        match self {
+            VlanMode::Transparent => true,
+            VlanMode::Access(own) | VlanMode::Tunnel(own) => *own == vid,
+            VlanMode::Trunk { allowed, native, .. } => {
+                *native == Some(vid) || allowed.contains(vid)
+            }
+        }
+    }
+
+    /// The tag this port writes and recognises.
+    #[inline]
+    pub fn tpid(&self) -> Tpid {
+        match self {
+            VlanMode::Trunk { tpid, .. } => *tpid,
+            _ => Tpid::Customer,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn vid_sets_round_trip() {
+        for text in ["1", "10+20-29", "1-4094", "4094", "1-2+4"] {
+            assert_eq!(text.parse::<VidSet>().unwrap().to_string(), text);
+        }
+        assert_eq!("5+4+3".parse::<VidSet>().unwrap().to_string(), "3-5");
+        assert_eq!("1-4094".parse::<VidSet>().unwrap(), VidSet::all());
+    }
+
+    #[test]
+    fn bad_vid_sets_name_the_part() {
+        for (text, part) in
+            [("0", "0"), ("10+4095", "4095"), ("9-3", "9-3"), ("", ""), ("1+x", "x"), ("+5", "")]
+        {
+            assert_eq!(text.parse::<VidSet>(), Err(VidSetError(part.into())), "{text}");
+        }
+    }
+
+    #[test]
+    fn native_is_a_member_without_being_named() {
+        let mode = VlanMode::Trunk {
+            allowed: Allowed::Only("10".parse().unwrap()),
+            native: Vid::new(7),
+            tpid: Tpid::Customer,
+        };
+        assert!(mode.is_member(Vid(7)) && mode.is_member(Vid(10)));
+        assert!(!mode.is_member(Vid(11)) && !mode.is_member(Vid::UNTAGGED));
+    }
+
+    #[test]
+    fn tci_keeps_priority() {
+        let tci = Tci(0xf000).with_vid(Vid(5));
+        assert_eq!((tci.0, tci.pcp(), tci.vid_bits()), (0xf005, 7, 5));
+    }
+}
