@@ -6,14 +6,18 @@
 //! [`switch`] the control side that changes both.
 #![forbid(unsafe_code)]
 
+pub mod checksum;
 pub mod config;
 pub mod drops;
+pub mod fdb;
 pub mod frame;
 pub mod mac;
 pub mod memory;
 pub mod null;
 pub mod port;
 pub mod round_robin;
+pub mod segment;
+mod sync;
 pub mod vlan;
 
 pub use drops::Drop;

@@ -1,0 +1,51 @@
+//! Where a key may lie: two buckets from a keyed hash.
+//!
+//! Two rounds of folded 64 × 64 → 128 bit multiplication under four secret
+//! words. Who does not know them cannot choose addresses that share buckets,
+//! and who could would only fill two buckets: look-up work is bounded anyway.
+
+use super::entry::Key;
+
+/// Four secret words, drawn anew for every table.
+#[derive(Clone, Copy)]
+pub struct Seed(pub [u64; 4]);
+
+impl Seed {
+    /// A seed from the operating system's randomness, by way of std's hash keys.
+    pub fn random() -> Seed {
+        use std::hash::{BuildHasher, Hasher, RandomState};
+        Seed(std::array::from_fn(|_| RandomState::new().build_hasher().finish()))
+    }
+}
+
+/// The two buckets a key may lie in, never the same.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Home {
+    pub(super) first: u32,
+    pub(super) second: u32,
+}
+
+#[inline]
+fn fold(a: u64, b: u64) -> u64 {
+    let product = u128::from(a) * u128::from(b);
+    product as u64 ^ (product >> 64) as u64
+}
+
+#[inline]
+pub(super) fn home(seed: &Seed, key: Key, buckets: u32) -> Home {
+    let [a, b, c, d] = seed.0;
+    let hash = fold(fold(key.word() ^ a, b | 1) ^ c, d | 1);
+    let scale = |half: u32| ((u64::from(half) * u64::from(buckets)) >> 32) as u32;
+    let (first, second) = (scale(hash as u32), scale((hash >> 32) as u32));
+    let second = match second {
+        same if same == first => {
+            if first + 1 == buckets {
+                0
+            } else {
+                first + 1
+            }
+        }
+        other => other,
+    };
+    Home { first, second }
+}

@@ -1,0 +1,365 @@
+//! The forwarding database (802.1Q clause 8.8): which address is behind which port, per VLAN.
+//!
+//! Two verbs carry the data path: [`Fdb::learn`] what a frame's source says and
+//! [`Fdb::lookup`] where its destination is. Both are for many cores at once:
+//! looking up and refreshing take no lock, allocate nothing and do bounded
+//! work, however hostile the addresses (see the `table` module for how). New
+//! addresses go in without a lock too; only when both buckets of an address
+//! are full does one thread at a time move entries about.
+//!
+//! Time is an argument: whole seconds on the switch's clock. An entry is out
+//! of use as soon as it has expired, swept or not; [`Fdb::age`] takes expired
+//! entries out, a bounded number a call.
+//!
+//! A full table stays fair (rule 9): the newcomer replaces an old entry of the
+//! port that holds most, so that one port spraying addresses pushes out its own.
+
+mod age;
+mod entry;
+mod evict;
+mod hash;
+#[cfg(all(test, loom))]
+mod models;
+mod table;
+#[cfg(all(test, not(loom)))]
+mod tests;
+
+pub use entry::{Entry, Key};
+pub use hash::{Home, Seed};
+
+use age::Sweep;
+use crossbeam::utils::CachePadded;
+use entry::Value;
+use evict::Shares;
+use table::Table;
+
+use crate::port::PortId;
+use crate::sync::{AtomicU32, Ordering};
+
+/// The smallest and largest capacity a user may ask for.
+pub const CAPACITY: std::ops::RangeInclusive<u32> = 64..=4_194_304;
+
+/// Looks [`Fdb::add_static`] takes at a table that workers learn into.
+const STATIC_TRIES: usize = 64;
+
+/// What [`Fdb::learn`] did.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Learned {
+    /// The address was known here; it counts as seen now.
+    Known,
+    /// A new entry.
+    New,
+    /// The address was behind this other port until now.
+    Moved(PortId),
+    /// A static entry holds the address at this other port; nothing changes.
+    Static(PortId),
+    /// The port already holds as many addresses as its `mac-limit` allows.
+    Limited,
+    /// The table is full and no entry may give way.
+    Full,
+}
+
+/// Counts since start.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+pub struct FdbStats {
+    /// Entries now, static ones and expired ones not yet swept included.
+    pub entries: u32,
+    /// The most entries there can be.
+    pub capacity: u32,
+    /// New dynamic entries.
+    pub learned: u64,
+    /// Addresses that changed their port.
+    pub moved: u64,
+    /// Entries that expired.
+    pub aged: u64,
+    /// Entries that gave way to a newcomer in a full table.
+    pub evicted: u64,
+    /// Sightings of addresses not learned, for a `mac-limit` or a full table.
+    pub refused: u64,
+}
+
+#[derive(Default)]
+struct Counts {
+    learned: std::sync::atomic::AtomicU64,
+    moved: std::sync::atomic::AtomicU64,
+    aged: std::sync::atomic::AtomicU64,
+    evicted: std::sync::atomic::AtomicU64,
+    refused: std::sync::atomic::AtomicU64,
+}
+
+/// The table, shared by all workers and the control side.
+pub struct Fdb {
+    table: Table,
+    capacity: u32,
+    /// Seconds; 0 is never.
+    ageing: AtomicU32,
+    entries: CachePadded<AtomicU32>,
+    shares: Shares,
+    sweep: CachePadded<Sweep>,
+    counts: CachePadded<Counts>,
+}
+
+fn count(counter: &std::sync::atomic::AtomicU64) {
+    counter.fetch_add(1, std::sync::atomic::Ordering::Relaxed);
+}
+
+impl Fdb {
+    /// A table for `capacity` entries, with room for half as many again (24 bytes an
+    /// entry in all), so that any set of addresses up to the capacity fits.
+    ///
+    /// `ageing` is in seconds, 0 for never.
+    pub fn new(capacity: u32, ageing: u32, seed: Seed) -> Fdb {
+        let buckets = (u64::from(capacity) * 3 / (2 * table::WAYS as u64)) as u32;
+        // Chance is unkind to small tables: a few buckets more keep them from overflowing.
+        let slack = if buckets < 1024 { 8 } else { 0 };
+        Fdb::with_buckets(capacity, buckets + slack, ageing, seed)
+    }
+
+    fn with_buckets(capacity: u32, buckets: u32, ageing: u32, seed: Seed) -> Fdb {
+        Fdb {
+            table: Table::new(buckets, seed),
+            capacity,
+            ageing: AtomicU32::new(ageing),
+            entries: CachePadded::new(AtomicU32::new(0)),
+            shares: Shares::new(),
+            sweep: CachePadded::new(Sweep::new()),
+            counts: CachePadded::default(),
+        }
+    }
+
+    /// Where `key` may lie. Worked out first for a whole burst, so that memory can be [touched](Fdb::touch) early.
+    #[inline]
+    pub fn home(&self, key: Key) -> Home {
+        self.table.home(key)
+    }
+
+    /// Starts bringing an entry's memory near. The number means nothing; using
+    /// it somewhere keeps the compiler from dropping the load.
+    #[inline]
+    pub fn touch(&self, home: Home) -> u64 {
+        self.table.touch(home)
+    }
+
+    /// The port `key` is behind, unless its entry has expired.
+    #[inline]
+    pub fn lookup(&self, key: Key, home: Home, now: u32) -> Option<PortId> {
+        let (_, value) = self.table.find(key, home)?;
+        let ageing = self.ageing.load(Ordering::Relaxed);
+        (!value.is_expired(now, ageing)).then(|| value.port())
+    }
+
+    /// Notes that `key` was seen as a source on `port`, which may hold at most
+    /// `limit` dynamic entries (0: no limit).
+    #[inline]
+    pub fn learn(&self, key: Key, home: Home, port: PortId, limit: u32, now: u32) -> Learned {
+        match self.table.find(key, home) {
+            Some((slot, value)) if value.port() == port => {
+                if value.stamp() < now && !value.is_static() {
+                    self.table.refresh(slot, value, now);
+                }
+                Learned::Known
+            }
+            Some((_, value)) if value.is_static() => Learned::Static(value.port()),
+            Some((slot, _)) => self.relocate(slot, key, port, limit, now),
+            None => self.add_dynamic(key, home, port, limit, now),
+        }
+    }
+
+    /// What [`Fdb::learn`] would do, without doing it.
+    pub fn would_learn(&self, key: Key, port: PortId, limit: u32) -> Learned {
+        let over = self.shares.of(port) >= limit && limit != 0;
+        match self.table.find(key, self.home(key)) {
+            Some((_, value)) if value.port() == port => Learned::Known,
+            Some((_, value)) if value.is_static() => Learned::Static(value.port()),
+            _ if over => Learned::Limited,
+            Some((_, value)) => Learned::Moved(value.port()),
+            None => Learned::New,
+        }
+    }
+
+    #[cold]
+    fn relocate(&self, slot: table::Slot, key: Key, port: PortId, limit: u32, now: u32) -> Learned {
+        if !self.shares.take(port, limit) {
+            count(&self.counts.refused);
+            return Learned::Limited;
+        }
+        let Some(old) = self.table.claim(slot, key) else {
+            // Another worker has it in hand; the address's next frame decides.
+            self.shares.give_back(port);
+            return Learned::Known;
+        };
+        if old.is_static() {
+            self.table.put(slot, key, old);
+            self.shares.give_back(port);
+            return Learned::Static(old.port());
+        }
+        self.table.put(slot, key, Value::dynamic(port, now));
+        self.shares.give_back(old.port());
+        count(&self.counts.moved);
+        Learned::Moved(old.port())
+    }
+
+    fn add_dynamic(&self, key: Key, home: Home, port: PortId, limit: u32, now: u32) -> Learned {
+        if limit != 0 && self.shares.of(port) >= limit {
+            count(&self.counts.refused);
+            return Learned::Limited;
+        }
+        if !self.reserve() {
+            count(&self.counts.refused);
+            return Learned::Full;
+        }
+        if !self.shares.take(port, limit) {
+            self.unreserve();
+            count(&self.counts.refused);
+            return Learned::Limited;
+        }
+        if !self.insert(key, home, Value::dynamic(port, now)) {
+            self.shares.give_back(port);
+            self.unreserve();
+            count(&self.counts.refused);
+            return Learned::Full;
+        }
+        count(&self.counts.learned);
+        Learned::New
+    }
+
+    /// Inserts, in a full neighbourhood in place of an entry of the port that holds most.
+    fn insert(&self, key: Key, home: Home, value: Value) -> bool {
+        let done = self.table.insert(key, home, value)
+            || (self.evict_from([home.first, home.second]) && self.table.insert(key, home, value));
+        if done && let Some(double) = self.table.take_double(key, home) {
+            self.forget(double);
+        }
+        done
+    }
+
+    /// Puts an entry that neither ages nor moves, in place of whatever was known of `key`.
+    ///
+    /// # Errors
+    /// When the table is full and no dynamic entry may give way; nothing has changed then.
+    pub fn add_static(&self, key: Key, port: PortId) -> Result<(), TableFull> {
+        let home = self.home(key);
+        // A worker that learns the same address meanwhile may win the place; then it is turned
+        // into a static entry at the next look.
+        for _ in 0..STATIC_TRIES {
+            match self.table.find(key, home) {
+                Some((_, value)) if value == Value::fixed(port) => return Ok(()),
+                Some((slot, _)) => self.fix(slot, key, port),
+                None => self.insert_static(key, home, port)?,
+            }
+        }
+        Err(TableFull)
+    }
+
+    /// Turns an entry into a static one.
+    fn fix(&self, slot: table::Slot, key: Key, port: PortId) {
+        if let Some(old) = self.table.claim(slot, key) {
+            self.table.put(slot, key, Value::fixed(port));
+            if !old.is_static() {
+                self.shares.give_back(old.port());
+            }
+        }
+    }
+
+    fn insert_static(&self, key: Key, home: Home, port: PortId) -> Result<(), TableFull> {
+        if !self.reserve() {
+            return Err(TableFull);
+        }
+        if !self.insert(key, home, Value::fixed(port)) {
+            self.unreserve();
+            return Err(TableFull);
+        }
+        Ok(())
+    }
+
+    /// Takes the entry for `key` out; `false` when there is none.
+    pub fn remove(&self, key: Key) -> bool {
+        let found = self.table.find(key, self.home(key));
+        found.is_some_and(|(slot, _)| self.take_if(slot, key, |_| true))
+    }
+
+    /// Takes every entry out that `matches`; says how many those were.
+    pub fn flush(&self, now: u32, matches: impl Fn(&Entry) -> bool) -> usize {
+        let mut taken = 0;
+        for bucket in 0..self.table.bucket_count() {
+            for (slot, key, _) in self.table.entries(bucket) {
+                let gone = self.take_if(slot, key, |value| matches(&Entry::of(key, value, now)));
+                taken += usize::from(gone);
+            }
+        }
+        taken
+    }
+
+    /// Every entry in use, in no order.
+    pub fn entries(&self, now: u32) -> Vec<Entry> {
+        let ageing = self.ageing.load(Ordering::Relaxed);
+        (0..self.table.bucket_count())
+            .flat_map(|bucket| self.table.entries(bucket))
+            .filter(|(_, _, value)| !value.is_expired(now, ageing))
+            .map(|(_, key, value)| Entry::of(key, value, now))
+            .collect()
+    }
+
+    /// The counts since start.
+    pub fn stats(&self) -> FdbStats {
+        let read = |counter: &std::sync::atomic::AtomicU64| {
+            counter.load(std::sync::atomic::Ordering::Relaxed)
+        };
+        FdbStats {
+            entries: self.entries.load(Ordering::Relaxed),
+            capacity: self.capacity,
+            learned: read(&self.counts.learned),
+            moved: read(&self.counts.moved),
+            aged: read(&self.counts.aged),
+            evicted: read(&self.counts.evicted),
+            refused: read(&self.counts.refused),
+        }
+    }
+
+    /// The bytes the entries take.
+    pub fn memory(&self) -> usize {
+        self.table.bytes()
+    }
+
+    /// How many dynamic entries a port holds.
+    pub fn held(&self, port: PortId) -> u32 {
+        self.shares.of(port)
+    }
+
+    /// Takes an entry out if it still is what `matches` wants.
+    fn take_if(&self, slot: table::Slot, key: Key, matches: impl Fn(Value) -> bool) -> bool {
+        let Some(value) = self.table.claim(slot, key) else { return false };
+        if !matches(value) {
+            self.table.put(slot, key, value);
+            return false;
+        }
+        self.table.clear(slot);
+        self.forget(value);
+        true
+    }
+
+    /// Counts an entry out.
+    fn forget(&self, value: Value) {
+        if !value.is_static() {
+            self.shares.give_back(value.port());
+        }
+        self.unreserve();
+    }
+
+    /// Counts an entry in; in a full table, after one has given way.
+    fn reserve(&self) -> bool {
+        if self.entries.fetch_add(1, Ordering::AcqRel) < self.capacity || self.evict() {
+            return true;
+        }
+        self.unreserve();
+        false
+    }
+
+    fn unreserve(&self) {
+        self.entries.fetch_sub(1, Ordering::AcqRel);
+    }
+}
+
+/// The table is full and no entry may give way.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct TableFull;
