@@ -189,6 +189,14 @@ mod tests {
         assert_eq!(frame.bytes(), [0xa5; 60]);
     }
 
+    #[test]
+    fn folding_keeps_the_value() {
+        for sum in [0, 0xffff, 0x1_0000, 0xffff_ffff, 0x0001_0000_ffff_ffff, u64::MAX] {
+            assert_eq!(u64::from(fold(sum)) % 0xffff, sum % 0xffff, "{sum:#x}");
+            assert_eq!(fold(sum) == 0, sum == 0, "{sum:#x}");
+        }
+    }
+
     proptest! {
         #[test]
         fn agrees_with_etherparse(bytes in prop::collection::vec(any::<u8>(), 0..4000)) {

@@ -8,8 +8,11 @@
 
 pub mod checksum;
 pub mod config;
+pub mod counters;
 pub mod drops;
+pub mod explain;
 pub mod fdb;
+pub mod forward;
 pub mod frame;
 pub mod mac;
 pub mod memory;
@@ -17,11 +20,16 @@ pub mod null;
 pub mod port;
 pub mod round_robin;
 pub mod segment;
+pub mod switch;
 mod sync;
+pub mod tables;
 pub mod vlan;
+pub mod worker;
 
 pub use drops::Drop;
 pub use frame::Frame;
 pub use mac::Mac;
 pub use port::{Burst, Engine, Port, PortId, Tx};
+pub use switch::Switch;
 pub use vlan::{Tpid, Vid, VlanMode};
+pub use worker::Worker;

@@ -13,9 +13,9 @@ pub const MAX_PORTS: usize = 4096;
 /// The most frames one turn of an engine receives.
 pub const BURST: usize = 64;
 
-/// Frames a worker can hold at once: a burst, and copies of it with other tags
-/// (untagged, 0x8100 and 0x88a8 beside the one in place).
-pub const SLOTS: usize = 4 * BURST;
+/// Frames a worker can hold at once: a burst, copies of frames that leave in
+/// more than one form, and the segments of a super-frame.
+pub const SLOTS: usize = 3 * BURST;
 
 const _: () = assert!(MAX_PORTS <= 1 << 16 && SLOTS <= 1 << 16);
 
@@ -161,11 +161,21 @@ pub struct Tx {
     pub port: PortId,
     /// Which of the burst's frames.
     pub slot: u16,
+    /// The frame's length in bytes.
+    pub len: u32,
     /// Whether this is the slot's last use: an engine in memory may then take
     /// the frame by swapping another into the slot.
     pub last: bool,
     /// What became of it; the engine sets this.
     pub result: Result<(), TxError>,
+}
+
+impl Tx {
+    /// A frame of `len` bytes in `slot`, for `port`; not the slot's last use, and not sent yet.
+    #[inline]
+    pub fn new(port: PortId, slot: usize, len: usize) -> Tx {
+        Tx { port, slot: slot as u16, len: len as u32, last: false, result: Ok(()) }
+    }
 }
 
 /// A worker's I/O: one turn over all its ready ports, so that one system call

@@ -7,7 +7,7 @@ use crate::vlan::Vid;
 /// A MAC address in a VLAN: what the FDB is asked for.
 ///
 /// Packed as 48 bits of address, 12 of VID and a mark that tells it from a free slot.
-#[derive(Clone, Copy, PartialEq, Eq, Hash)]
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
 pub struct Key(u64);
 
 /// A free slot's key word.

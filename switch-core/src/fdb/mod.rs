@@ -27,6 +27,8 @@ mod tests;
 pub use entry::{Entry, Key};
 pub use hash::{Home, Seed};
 
+use std::sync::atomic::AtomicU64 as Counter;
+
 use age::Sweep;
 use crossbeam::utils::CachePadded;
 use entry::Value;
@@ -80,11 +82,11 @@ pub struct FdbStats {
 
 #[derive(Default)]
 struct Counts {
-    learned: std::sync::atomic::AtomicU64,
-    moved: std::sync::atomic::AtomicU64,
-    aged: std::sync::atomic::AtomicU64,
-    evicted: std::sync::atomic::AtomicU64,
-    refused: std::sync::atomic::AtomicU64,
+    learned: Counter,
+    moved: Counter,
+    aged: Counter,
+    evicted: Counter,
+    refused: Counter,
 }
 
 /// The table, shared by all workers and the control side.
@@ -99,8 +101,8 @@ pub struct Fdb {
     counts: CachePadded<Counts>,
 }
 
-fn count(counter: &std::sync::atomic::AtomicU64) {
-    counter.fetch_add(1, std::sync::atomic::Ordering::Relaxed);
+fn count(counter: &Counter) {
+    counter.fetch_add(1, Ordering::Relaxed);
 }
 
 impl Fdb {
@@ -302,9 +304,7 @@ impl Fdb {
 
     /// The counts since start.
     pub fn stats(&self) -> FdbStats {
-        let read = |counter: &std::sync::atomic::AtomicU64| {
-            counter.load(std::sync::atomic::Ordering::Relaxed)
-        };
+        let read = |counter: &Counter| counter.load(Ordering::Relaxed);
         FdbStats {
             entries: self.entries.load(Ordering::Relaxed),
             capacity: self.capacity,

@@ -177,9 +177,10 @@ impl Table {
         claimed.then(|| Value(self.value_at(slot).load(Ordering::Acquire)))
     }
 
-    /// Puts a claimed slot back as the entry `key` with `value`.
+    /// Puts a claimed slot back as the entry `key` with `value`. Swapped, not
+    /// stored: a late refresh is then either before it, and overwritten, or fails.
     pub(super) fn put(&self, slot: Slot, key: Key, value: Value) {
-        self.value_at(slot).store(value.0, Ordering::Release);
+        self.value_at(slot).swap(value.0, Ordering::AcqRel);
         self.key_at(slot).store(key.word(), Ordering::Release);
     }
 

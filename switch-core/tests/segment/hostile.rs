@@ -11,7 +11,8 @@ use crate::super_frame::{KINDS, Super, any_super};
 /// A change that makes a super-frame a lie.
 type Lie = (&'static str, fn(&mut Frame));
 
-const LIES: &[Lie] = &[
+/// About TCP over IPv4, without options.
+const IPV4_LIES: &[Lie] = &[
     ("not a super-frame", |f| f.offload.gso = None),
     ("no partial checksum", |f| f.offload.checksum = Checksum::None),
     ("another start", |f| f.offload.checksum = Checksum::Partial { start: 35, offset: 16 }),
@@ -22,7 +23,11 @@ const LIES: &[Lie] = &[
     ("too many segments", |f| f.offload.gso.as_mut().unwrap().size = 1),
     ("another EtherType", |f| f.bytes_mut()[13] = 6),
     ("another IP version", |f| f.bytes_mut()[14] = 0x65),
-    ("IP header too short", |f| f.bytes_mut()[14] = 0x44),
+    ("IP header too short", |f| {
+        f.bytes_mut()[14] = 0x44;
+        f.bytes_mut()[42] = 0x50;
+        f.offload.checksum = Checksum::Partial { start: 30, offset: 16 };
+    }),
     ("first fragment", |f| f.bytes_mut()[20] = 0x20),
     ("later fragment", |f| f.bytes_mut()[21] = 1),
     ("another protocol", |f| f.bytes_mut()[23] = 17),
@@ -33,6 +38,18 @@ const LIES: &[Lie] = &[
     ("empty", |f| shorten(f, 0)),
 ];
 
+/// About TCP over IPv6, with a hop-by-hop header.
+const IPV6_LIES: &[Lie] = &[
+    ("another address family", |f| f.offload.gso.as_mut().unwrap().kind = GsoKind::TcpV4),
+    ("another EtherType", |f| f.bytes_mut()[12..14].copy_from_slice(&[8, 0])),
+    ("another IP version", |f| f.bytes_mut()[14] = 0x40),
+    ("fragment", |f| f.bytes_mut()[20] = 44),
+    ("unknown extension header", |f| f.bytes_mut()[20] = 51),
+    ("longer extension header", |f| f.bytes_mut()[55] = 2),
+    ("endless hop-by-hop headers", |f| f.bytes_mut()[54..].fill(0)),
+    ("cut short in the extension header", |f| shorten(f, 55)),
+];
+
 fn shorten(frame: &mut Frame, len: usize) {
     let (bytes, offload) = (frame.bytes()[..len].to_vec(), frame.offload);
     frame.set(&bytes);
@@ -41,13 +58,17 @@ fn shorten(frame: &mut Frame, len: usize) {
 
 #[test]
 fn what_contradicts_itself_is_not_cut() {
-    for (lie, tell) in LIES {
-        let mut frame = Super::new(GsoKind::TcpV4, true, 1000, MAX_SEGMENTS + 1).frame();
-        assert!(Segmenter::new(&frame).is_some());
-        tell(&mut frame);
-        assert!(Segmenter::new(&frame).is_none(), "{lie}");
-        if *lie != "too many segments" {
-            assert_eq!(measured_len(&frame), frame.len(), "{lie}");
+    let payload = MAX_SEGMENTS + 1;
+    let ipv4 = Super::new(GsoKind::TcpV4, true, 1000, payload);
+    let ipv6 = Super { extras: 1, ..Super::new(GsoKind::TcpV6, false, 1000, payload) };
+    for (truth, lies) in [(ipv4, IPV4_LIES), (ipv6, IPV6_LIES)] {
+        for (lie, tell) in lies {
+            let mut frame = truth.frame();
+            assert!(Segmenter::new(&frame).is_some());
+            tell(&mut frame);
+            assert!(Segmenter::new(&frame).is_none(), "{lie}");
+            let can_be_measured = *lie == "too many segments";
+            assert_eq!(measured_len(&frame) < frame.len(), can_be_measured, "{lie}");
         }
     }
 }

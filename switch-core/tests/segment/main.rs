@@ -4,9 +4,11 @@
 mod hostile;
 mod super_frame;
 
+use std::ops::Range;
+
 use proptest::prelude::*;
 use switch_core::Frame;
-use switch_core::frame::{Checksum, GsoKind};
+use switch_core::frame::{Checksum, GsoKind, MAX_FRAME};
 use switch_core::segment::{MAX_HEADERS, MAX_SEGMENTS, Segmenter};
 
 use super_frame::{KINDS, Super, any_super};
@@ -27,7 +29,7 @@ fn every_kind_behind_any_tags_in_any_size() {
 #[test]
 fn options_and_extension_headers_are_repeated() {
     for (kind, ipv4) in KINDS {
-        for (extras, tcp_options) in [(1, 3), (10, 10)] {
+        for (extras, tcp_options) in [(1, 3), (2, 0), (4, 1), (7, 10), (10, 10)] {
             for tags in [0, 2] {
                 let plain = Super::new(kind, ipv4, 1399, 9000);
                 Super { extras, tcp_options, tags, ..plain }.check();
@@ -70,22 +72,44 @@ fn lengths_in_the_headers_are_not_asked() {
 }
 
 #[test]
-fn a_segment_routing_frame_keeps_the_senders_pseudo_header() {
-    let tcp = Super { extras: 1, ..Super::new(GsoKind::TcpV6, false, 1000, 2500) };
-    let mut frame = tcp.frame();
-    let Checksum::Partial { start, offset } = frame.offload.checksum else { panic!() };
-    let routing = 14 + 40 + 16 + 8;
-    frame.bytes_mut()[routing + 3] = 1; // one segment left: another destination now
-    frame.bytes_mut()[14 + 24..14 + 40].fill(0x55);
-    let (mut cut, mut segment) = (Segmenter::new(&frame).unwrap(), Frame::new());
-    let mut payload = tcp.payload.chunks(1000).enumerate();
-    while cut.next(&frame, &mut segment) {
-        let (index, part) = payload.next().unwrap();
-        let there = tcp.build(index, index == 2, part);
-        let field = usize::from(start + offset);
-        assert_eq!(segment.bytes()[field..field + 2], there[field..field + 2], "{index}");
+fn the_pseudo_header_is_worked_out_anew() {
+    for (kind, ipv4) in KINDS {
+        for extras in [0, 1, 2, 3] {
+            let whole = Super { extras, ..Super::new(kind, ipv4, 1000, 2500) };
+            let mut frame = whole.frame();
+            let field = checksum_field(&frame);
+            frame.bytes_mut()[field.clone()].fill(0x5a);
+            let (mut cut, mut segment) = (Segmenter::new(&frame).unwrap(), Frame::new());
+            assert!(cut.next(&frame, &mut segment));
+            let expected = whole.build(0, false, &whole.payload[..1000]);
+            assert_eq!(segment.bytes()[field.clone()], expected[field], "{whole:?}");
+        }
     }
-    assert_eq!(payload.next(), None);
+}
+
+#[test]
+fn the_senders_pseudo_header_is_kept_where_addresses_are_not_its_own() {
+    let (source, destination) = (14 + 8..14 + 24, 14 + 24..14 + 40);
+    let segments_left = 14 + 40 + 3;
+    for (extras, elsewhere) in [(2, destination), (4, source)] {
+        let tcp = Super { extras, ..Super::new(GsoKind::TcpV6, false, 1000, 2500) };
+        let mut frame = tcp.frame();
+        let field = checksum_field(&frame);
+        frame.bytes_mut()[segments_left] |= u8::from(extras == 2);
+        frame.bytes_mut()[elsewhere].fill(0x55);
+        let (mut cut, mut segment) = (Segmenter::new(&frame).unwrap(), Frame::new());
+        for (index, part) in tcp.payload.chunks(1000).enumerate() {
+            assert!(cut.next(&frame, &mut segment));
+            let there = tcp.build(index, index == 2, part);
+            assert_eq!(segment.bytes()[field.clone()], there[field.clone()], "{extras} {index}");
+        }
+    }
+}
+
+fn checksum_field(frame: &Frame) -> Range<usize> {
+    let Checksum::Partial { start, offset } = frame.offload.checksum else { panic!("none") };
+    let field = usize::from(start + offset);
+    field..field + 2
 }
 
 #[test]
@@ -109,12 +133,22 @@ fn the_limits_are_where_they_are_said() {
     Super { tags: at_most, ..Super::new(GsoKind::TcpV4, true, 100, 500) }.check();
     let longer = Super { tags: at_most + 1, ..Super::new(GsoKind::TcpV4, true, 100, 500) };
     assert!(Segmenter::new(&longer.frame()).is_none());
-    // No IPv4 header can tell this length, and a segment of it is the whole frame.
-    let mut frame = Super::new(GsoKind::TcpV4, true, 0xffff, 65_000).frame();
+}
+
+#[test]
+fn a_single_segment_has_limits_too() {
+    // 65,535 bytes of IP packet behind two tags are the longest frame.
+    let longest = Super { tags: 2, ..Super::new(GsoKind::TcpV4, true, 0xffff, 65_535 - 40) };
+    longest.check();
+    let mut frame = longest.frame();
+    assert_eq!(frame.len(), MAX_FRAME);
+    frame.push_tag(0x8100, 1);
+    assert!(Segmenter::new(&frame).is_none(), "longer than a frame");
+    let mut frame = Super::new(GsoKind::TcpV4, true, 0xffff, 65_535 - 40).frame();
     let (bytes, offload) = (frame.bytes().to_vec(), frame.offload);
-    frame.set(&[bytes, vec![0; 500]].concat());
+    frame.set(&[&bytes[..], &[0]].concat());
     frame.offload = offload;
-    assert!(Segmenter::new(&frame).is_none());
+    assert!(Segmenter::new(&frame).is_none(), "longer than an IP packet");
 }
 
 #[test]

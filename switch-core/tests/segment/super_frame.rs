@@ -26,7 +26,8 @@ pub struct Super {
     pub ipv4: bool,
     /// Tags in front, alternately 0x88a8 and 0x8100.
     pub tags: usize,
-    /// Words of IPv4 options; for IPv6, whether there are extension headers.
+    /// Words of IPv4 options; for IPv6 the sum of the extension headers there
+    /// are: 1 hop-by-hop options, 2 routing, 4 destination options.
     pub extras: usize,
     /// Words of TCP options.
     pub tcp_options: usize,
@@ -82,19 +83,18 @@ impl Super {
             destination: [0xfe, 0x80, 0, 0, 0, 0, 0, 0, 1, 2, 3, 4, 5, 6, 7, 8],
             ..Ipv6Header::default()
         };
-        // The second of these bytes, a routing header's segments left, is 0: it has arrived.
+        // A routing header of zeros has no segments left: the frame's destination is the last.
         let raw = |len| Ipv6RawExtHeader::new_raw(IpNumber::UDP, &vec![0; len]).unwrap();
-        let all = Ipv6Extensions {
-            hop_by_hop_options: Some(raw(14)),
-            destination_options: Some(raw(6)),
-            routing: Some(Ipv6RoutingExtensions {
+        let extensions = Ipv6Extensions {
+            hop_by_hop_options: (self.extras & 1 != 0).then(|| raw(14)),
+            routing: (self.extras & 2 != 0).then(|| Ipv6RoutingExtensions {
                 routing: raw(22),
-                final_destination_options: Some(raw(6)),
+                final_destination_options: None,
             }),
+            destination_options: (self.extras & 4 != 0).then(|| raw(6)),
             ..Ipv6Extensions::default()
         };
-        let none = Ipv6Extensions::default();
-        IpHeaders::Ipv6(header, if self.extras > 0 { all } else { none })
+        IpHeaders::Ipv6(header, extensions)
     }
 
     fn tcp_header(&self, index: usize, is_last: bool) -> TcpHeader {

@@ -1,0 +1,178 @@
+//! What would happen to a frame, step by step: the answers of [`crate::forward`] in words.
+//!
+//! Nothing is learned, counted or sent.
+
+use crate::config::L2cp;
+use crate::drops::Drop;
+use crate::fdb::{Fdb, Learned};
+use crate::forward::{self, Admitted, Homes, Target};
+use crate::frame::Frame;
+use crate::port::PortId;
+use crate::tables::{Class, PortTable, Tables, TagEdit};
+use crate::vlan::{Vid, VlanMode};
+use crate::worker::edit_tag;
+
+/// One way a frame goes out.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Egress {
+    /// The port's name.
+    pub port: String,
+    /// What becomes of its tag: `none`, `kept`, `pushed`, `popped`, or the tag
+    /// written over the one that was there, like `0x8100:10`.
+    pub tag: String,
+}
+
+/// The answer.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Explanation {
+    /// Why the frame goes nowhere; `None` when it goes somewhere.
+    pub drop: Option<Drop>,
+    /// The VLAN it belongs to; `None` when it never got that far.
+    pub vid: Option<Vid>,
+    /// Where it goes.
+    pub egress: Vec<Egress>,
+    /// What was decided and why, in order.
+    pub steps: Vec<String>,
+}
+
+/// Follows `frame` in by the port `ingress`. `None` when there is no such port.
+pub fn explain(
+    tables: &Tables,
+    fdb: &Fdb,
+    now: u32,
+    ingress: PortId,
+    frame: &Frame,
+) -> Option<Explanation> {
+    let port = tables.port(ingress)?;
+    let mut answer = Explanation { drop: None, vid: None, egress: Vec::new(), steps: Vec::new() };
+    answer.drop = Walk { tables, fdb, now, port, frame, answer: &mut answer }.walk().err();
+    if let Some(reason) = answer.drop {
+        answer.steps.push(format!("dropped: {}: {}", reason.name(), reason.text()));
+    }
+    Some(answer)
+}
+
+struct Walk<'w> {
+    tables: &'w Tables,
+    fdb: &'w Fdb,
+    now: u32,
+    port: &'w PortTable,
+    frame: &'w Frame,
+    answer: &'w mut Explanation,
+}
+
+impl Walk<'_> {
+    fn say(&mut self, step: String) {
+        self.answer.steps.push(step);
+    }
+
+    fn walk(&mut self) -> Result<(), Drop> {
+        let mode = describe_mode(&self.port.rules.vlan);
+        self.say(format!("in by port {} ({mode}), {} bytes", self.port.name, self.frame.len()));
+        let frame = forward::admit(self.tables, self.port, self.frame)?;
+        self.answer.vid = Some(frame.vid);
+        self.say(describe_vlan(&frame));
+        if self.tables.bridge.l2cp == L2cp::Transparent && forward::is_reserved(frame.dst) {
+            self.say(format!("{} is a reserved address; this switch is a wire to it", frame.dst));
+        }
+        self.learn(&frame);
+        let homes = Homes::of(self.fdb, &frame);
+        match forward::resolve(self.tables, self.fdb, self.now, self.port, &frame, homes)? {
+            Target::One(id) => {
+                let target = self.tables.port(id).ok_or(Drop::PortDown)?;
+                self.say(format!("destination {} is known on port {}", frame.dst, target.name));
+                self.leave(target, &frame)
+            }
+            Target::Flood(class) => self.flood(&frame, class),
+        }
+    }
+
+    fn learn(&mut self, frame: &Admitted) {
+        let src = frame.src_key.mac();
+        if !self.port.rules.learning {
+            return self.say(format!("source {src} is not learned: the port's learning is off"));
+        }
+        let limit = self.port.rules.mac_limit;
+        let name = |id: PortId| self.tables.port(id).map_or("a removed port", |port| &port.name);
+        let text = match self.fdb.would_learn(frame.src_key, self.port.id, limit) {
+            Learned::Known => "is known on this port".to_owned(),
+            Learned::New => "is new and is learned on this port".to_owned(),
+            Learned::Moved(from) => format!("moves here from port {}", name(from)),
+            Learned::Static(at) => format!("stays on port {}: its entry is static", name(at)),
+            Learned::Limited => format!("is not learned: the port holds its mac-limit of {limit}"),
+            Learned::Full => "is not learned: the table is full".to_owned(),
+        };
+        self.say(format!("source {src} {text}"));
+    }
+
+    fn flood(&mut self, frame: &Admitted, class: Class) -> Result<(), Drop> {
+        let kind = match class {
+            Class::UnknownUnicast => "an unknown address",
+            Class::Multicast => "a multicast address",
+            Class::Broadcast => "the broadcast address",
+        };
+        self.say(format!("destination {} is {kind}: to every member of the VLAN", frame.dst));
+        let mut targets = 0;
+        let mut first_drop = None;
+        for target in forward::flood_targets(self.tables, self.port, frame.vid, class) {
+            targets += 1;
+            if let Err(reason) = self.leave(target, frame) {
+                self.say(format!("no copy out by port {}: {}", target.name, reason.name()));
+                first_drop = first_drop.or(Some(reason));
+            }
+        }
+        match first_drop {
+            _ if targets == 0 => Err(Drop::NoTarget),
+            Some(reason) if self.answer.egress.is_empty() => Err(reason),
+            _ => Ok(()),
+        }
+    }
+
+    fn leave(&mut self, target: &PortTable, frame: &Admitted) -> Result<(), Drop> {
+        let edit = forward::way_out(target, frame);
+        let mut copy = Frame::new();
+        copy.copy_from(self.frame);
+        edit_tag(&mut copy, edit);
+        forward::check_egress(target, &copy)?;
+        let (tag, words) = match edit {
+            TagEdit::Keep if frame.tag.is_some() => ("kept".to_owned(), "its tag kept".to_owned()),
+            TagEdit::Keep => ("none".to_owned(), "unchanged, no tag".to_owned()),
+            TagEdit::Pop => ("popped".to_owned(), "its tag removed".to_owned()),
+            TagEdit::Push(tag) => {
+                ("pushed".to_owned(), format!("with a new tag {}:{}", tag.tpid, tag.tci.vid_bits()))
+            }
+            TagEdit::Rewrite(tag) => {
+                let tag = format!("{}:{}", tag.tpid, tag.tci.vid_bits());
+                (tag.clone(), format!("its tag rewritten to {tag}"))
+            }
+        };
+        self.say(format!("out by port {}, {words}", target.name));
+        self.answer.egress.push(Egress { port: target.name.clone(), tag });
+        Ok(())
+    }
+}
+
+fn describe_vlan(frame: &Admitted) -> String {
+    match (frame.tag, frame.vid) {
+        (None, Vid::UNTAGGED) => {
+            "untagged: belongs to VLAN 0, which transparent ports share".into()
+        }
+        (None, vid) => format!("no tag of this port's kind: belongs to the port's VLAN {vid}"),
+        (Some(tag), vid) if tag.tci.vid_bits() == 0 => {
+            format!("priority-tagged (PCP {}): belongs to VLAN {vid}", tag.tci.pcp())
+        }
+        (Some(tag), vid) => {
+            format!("tagged {}:{vid} (PCP {}): belongs to VLAN {vid}", tag.tpid, tag.tci.pcp())
+        }
+    }
+}
+
+fn describe_mode(mode: &VlanMode) -> String {
+    match mode {
+        VlanMode::Transparent => "transparent".into(),
+        VlanMode::Access(vid) => format!("access {vid}"),
+        VlanMode::Trunk { native: Some(native), .. } => format!("trunk, native {native}"),
+        VlanMode::Trunk { native: None, .. } => "trunk without native".into(),
+        VlanMode::Tunnel(vid) => format!("tunnel {vid}"),
+    }
+}

@@ -1,0 +1,276 @@
+//! A frame's whole journey, rule by rule.
+//!
+//! [`admit`] decides whether a frame may come in and to which VLAN it belongs,
+//! [`resolve`] learns from it and decides where it goes, and [`way_out`] how it
+//! leaves a port. None of them moves a byte: the [`worker`](crate::worker)
+//! does, and [`explain`](crate::explain) puts the same answers into words.
+//! Rule numbers are those of `docs/forwarding.md`.
+
+use crate::config::L2cp;
+use crate::drops::Drop;
+use crate::fdb::{Fdb, Home, Key, Learned};
+use crate::frame::Frame;
+use crate::mac::Mac;
+use crate::port::PortId;
+use crate::segment;
+use crate::tables::{Class, PortTable, Tables, Tag, TagEdit};
+use crate::vlan::{Tci, Tpid, Vid, VlanMode};
+
+/// Bytes of an Ethernet header: two addresses and an EtherType.
+pub const HEADER: usize = 14;
+/// Bytes of a tag.
+pub const TAG: usize = 4;
+
+/// The first address of the reserved block 01-80-C2-00-00-00 to -0F (802.1Q table 8-1).
+const RESERVED_BLOCK: u64 = 0x0180_c200_0000;
+/// MAC control, which is never relayed (802.3 annex 31B).
+const PAUSE: u64 = 0x0180_c200_0001;
+
+/// A frame the ingress filter let in.
+#[derive(Clone, Copy, Debug)]
+pub struct Admitted {
+    /// The VLAN it belongs to.
+    pub vid: Vid,
+    /// The tag it carries, if the ingress port recognises one.
+    pub tag: Option<Tag>,
+    /// Its destination.
+    pub dst: Mac,
+    /// Its source and VLAN.
+    pub src_key: Key,
+    /// Its destination and VLAN.
+    pub dst_key: Key,
+}
+
+/// Where a frame goes.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Target {
+    /// To one port.
+    One(PortId),
+    /// To the members of its VLAN.
+    Flood(Class),
+}
+
+/// Whether a frame may come in by `port`, and what it is there. Rules 2, 11–15, 17 and 18.
+///
+/// # Errors
+/// The reason it is dropped.
+#[inline]
+pub fn admit(tables: &Tables, port: &PortTable, frame: &Frame) -> Result<Admitted, Drop> {
+    let bytes = frame.bytes();
+    let header = bytes.first_chunk::<HEADER>().ok_or(Drop::TooShort)?;
+    if !frame.offload.fits(bytes.len()) {
+        return Err(Drop::BadOffload);
+    }
+    let (vid, tag) = classify(&port.rules.vlan, bytes)?;
+    let [d0, d1, d2, d3, d4, d5, s0, s1, s2, s3, s4, s5, ..] = *header;
+    let (dst, src) = (Mac::new([d0, d1, d2, d3, d4, d5]), Mac::new([s0, s1, s2, s3, s4, s5]));
+    reserved(tables.bridge.l2cp, dst)?;
+    if src.is_group() {
+        return Err(Drop::GroupSource);
+    }
+    if src.is_zero() {
+        return Err(Drop::ZeroSource);
+    }
+    let (src_key, dst_key) = (Key::new(src, vid), Key::new(dst, vid));
+    Ok(Admitted { vid, tag, dst, src_key, dst_key })
+}
+
+/// The VLAN of a frame, and its tag if the port recognises one. Rules 11–15.
+#[inline]
+fn classify(mode: &VlanMode, bytes: &[u8]) -> Result<(Vid, Option<Tag>), Drop> {
+    if let VlanMode::Tunnel(vid) = mode {
+        return Ok((*vid, None));
+    }
+    let untagged = || mode.pvid().ok_or(Drop::NoNative);
+    let Some(tag) = port_tag(mode.tpid(), bytes)? else {
+        return Ok((untagged()?, None));
+    };
+    let vid = match tag.tci.vid_bits() {
+        0 => untagged()?,
+        bits => {
+            let vid = Vid::new(bits).ok_or(Drop::ReservedVid)?;
+            match mode {
+                VlanMode::Access(_) => return Err(Drop::TaggedOnAccess),
+                _ if !mode.is_member(vid) => return Err(Drop::VidNotAllowed),
+                _ => vid,
+            }
+        }
+    };
+    Ok((vid, Some(tag)))
+}
+
+/// The outermost tag, if it has the port's TPID; any other is payload (rule 15).
+#[inline]
+fn port_tag(tpid: Tpid, bytes: &[u8]) -> Result<Option<Tag>, Drop> {
+    if bytes[12..HEADER] != tpid.get().to_be_bytes() {
+        return Ok(None);
+    }
+    let tagged = bytes.first_chunk::<{ HEADER + TAG }>().ok_or(Drop::TruncatedTag)?;
+    Ok(Some(Tag { tpid, tci: Tci(u16::from_be_bytes([tagged[14], tagged[15]])) }))
+}
+
+/// Rule 17: a wire to control protocols, except MAC pause.
+#[inline]
+fn reserved(l2cp: L2cp, dst: Mac) -> Result<(), Drop> {
+    if !is_reserved(dst) {
+        return Ok(());
+    }
+    match (dst.to_u64(), l2cp) {
+        (PAUSE, _) => Err(Drop::Pause),
+        (_, L2cp::Standard) => Err(Drop::ReservedAddress),
+        (_, L2cp::Transparent) => Ok(()),
+    }
+}
+
+/// Whether an address lies in the reserved block.
+#[inline]
+pub(crate) fn is_reserved(dst: Mac) -> bool {
+    dst.to_u64() & !0xf == RESERVED_BLOCK
+}
+
+/// The places in the FDB of a frame's two addresses.
+#[derive(Clone, Copy, Debug)]
+pub struct Homes {
+    /// Of its source.
+    pub src: Home,
+    /// Of its destination.
+    pub dst: Home,
+}
+
+impl Homes {
+    /// Works both out.
+    #[inline]
+    pub fn of(fdb: &Fdb, frame: &Admitted) -> Homes {
+        Homes { src: fdb.home(frame.src_key), dst: fdb.home(frame.dst_key) }
+    }
+}
+
+/// Learns where the frame came from. Rules 1–4 and 9.
+#[inline]
+pub fn learn(
+    fdb: &Fdb,
+    now: u32,
+    port: &PortTable,
+    frame: &Admitted,
+    homes: Homes,
+) -> Option<Learned> {
+    let rules = &port.rules;
+    rules.learning.then(|| fdb.learn(frame.src_key, homes.src, port.id, rules.mac_limit, now))
+}
+
+/// Where a frame goes. Rules 5 and 6.
+///
+/// # Errors
+/// The reason it is dropped. A flood that reaches nobody is found only when it is delivered.
+#[inline]
+pub fn resolve(
+    tables: &Tables,
+    fdb: &Fdb,
+    now: u32,
+    ingress: &PortTable,
+    frame: &Admitted,
+    homes: Homes,
+) -> Result<Target, Drop> {
+    if frame.dst.is_group() {
+        let class = if frame.dst.is_broadcast() { Class::Broadcast } else { Class::Multicast };
+        return Ok(Target::Flood(class));
+    }
+    // An entry for a port that is no more counts as none.
+    let known = fdb.lookup(frame.dst_key, homes.dst, now).and_then(|id| tables.port(id));
+    let Some(port) = known else { return Ok(Target::Flood(Class::UnknownUnicast)) };
+    if port.id == ingress.id {
+        return Err(Drop::SamePort);
+    }
+    if !port.rules.vlan.is_member(frame.vid) {
+        return Err(Drop::NotMember);
+    }
+    if port.rules.isolated && ingress.rules.isolated {
+        return Err(Drop::Isolated);
+    }
+    Ok(Target::One(port.id))
+}
+
+/// The ports a flooded frame goes to (rule 6).
+#[inline]
+pub fn flood_targets<'t>(
+    tables: &'t Tables,
+    ingress: &'t PortTable,
+    vid: Vid,
+    class: Class,
+) -> impl Iterator<Item = &'t PortTable> {
+    let kept_apart = |port: &PortTable| port.rules.isolated && ingress.rules.isolated;
+    tables.flood_set(vid, class).filter(move |port| port.id != ingress.id && !kept_apart(port))
+}
+
+/// What has to be done to a frame's tag so that it may leave by `port` (rules 11–16).
+#[inline]
+pub fn way_out(port: &PortTable, frame: &Admitted) -> TagEdit {
+    TagEdit::between(frame.tag, frame.vid, port.form(frame.vid))
+}
+
+/// Whether a frame, in the form it leaves in, may go out by `port`. Rules 5 and 18.
+///
+/// # Errors
+/// The reason this copy is dropped.
+#[inline]
+pub fn check_egress(port: &PortTable, frame: &Frame) -> Result<(), Drop> {
+    if !port.link.up {
+        return Err(Drop::PortDown);
+    }
+    let mtu = port.link.mtu as usize;
+    if frame.len() > mtu + HEADER && payload_len(frame) > mtu {
+        return Err(Drop::TooBig);
+    }
+    Ok(())
+}
+
+/// What an MTU limits: the length less the header and at most two tags; of a
+/// super-frame, that of the longest frame it stands for (rule 18).
+fn payload_len(frame: &Frame) -> usize {
+    let bytes = frame.bytes();
+    let tag_at = |at: usize| {
+        let tpid = bytes.get(at..at + 2).map(|b| u16::from_be_bytes([b[0], b[1]]));
+        tpid.and_then(Tpid::new).is_some()
+    };
+    let tags = if !tag_at(12) {
+        0
+    } else if !tag_at(16) {
+        1
+    } else {
+        2
+    };
+    segment::measured_len(frame) - HEADER - TAG * tags
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn frame_of(len: usize, tags: &[u16]) -> Frame {
+        let mut bytes = vec![0x02; 12];
+        for tpid in tags {
+            bytes.extend(tpid.to_be_bytes());
+            bytes.extend([0, 10]);
+        }
+        bytes.extend([0x88, 0xb5]);
+        bytes.resize(len, 0);
+        Frame::from_bytes(&bytes)
+    }
+
+    #[test]
+    fn mtu_measures_payload_behind_at_most_two_tags() {
+        assert_eq!(payload_len(&frame_of(1514, &[])), 1500);
+        assert_eq!(payload_len(&frame_of(1518, &[0x8100])), 1500);
+        assert_eq!(payload_len(&frame_of(1522, &[0x88a8, 0x8100])), 1500);
+        assert_eq!(payload_len(&frame_of(1526, &[0x8100, 0x8100, 0x8100])), 1504);
+    }
+
+    #[test]
+    fn a_tag_cut_short_is_never_read_past() {
+        let access = VlanMode::Access(Vid::new(5).unwrap());
+        for len in 14..18 {
+            let bytes = &frame_of(18, &[0x8100]).bytes()[..len].to_vec();
+            assert_eq!(classify(&access, bytes), Err(Drop::TruncatedTag), "{len}");
+        }
+    }
+}

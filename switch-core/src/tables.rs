@@ -1,0 +1,236 @@
+//! What the configuration says, worked out for the hot path.
+//!
+//! A [`Tables`] never changes: a change makes a new one, and each worker takes
+//! the newest at the start of a turn, so no frame is handled by half a change.
+//! Flood sets are made here, once a change, not for each frame.
+
+use hashbrown::HashMap;
+
+use crate::config::{BridgeRules, PortRules};
+use crate::frame::Takes;
+use crate::port::PortId;
+use crate::vlan::{Allowed, Tci, Tpid, Vid, VlanMode};
+
+/// A port's device as it is now.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Link {
+    /// Whether it carries frames.
+    pub up: bool,
+    /// The netdev's MTU in bytes.
+    pub mtu: u32,
+    /// What it takes unfinished.
+    pub takes: Takes,
+}
+
+/// One port, as the hot path sees it.
+#[derive(Clone, Debug)]
+pub struct PortTable {
+    /// Its number and generation.
+    pub id: PortId,
+    /// Its name.
+    pub name: String,
+    /// What the user set.
+    pub rules: PortRules,
+    /// What its device says.
+    pub link: Link,
+}
+
+/// How a frame leaves a port.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Form {
+    /// As it came, a priority tag included.
+    AsIs,
+    /// Without a tag.
+    Untagged,
+    /// With a tag of this TPID.
+    Tagged(Tpid),
+}
+
+impl PortTable {
+    /// How frames of `vid` leave this port, which is a member of it.
+    #[inline]
+    pub fn form(&self, vid: Vid) -> Form {
+        match &self.rules.vlan {
+            VlanMode::Transparent if vid == Vid::UNTAGGED => Form::AsIs,
+            VlanMode::Transparent => Form::Tagged(Tpid::Customer),
+            VlanMode::Access(_) | VlanMode::Tunnel(_) => Form::Untagged,
+            VlanMode::Trunk { native, .. } if *native == Some(vid) => Form::Untagged,
+            VlanMode::Trunk { tpid, .. } => Form::Tagged(*tpid),
+        }
+    }
+}
+
+/// A frame's tag, as the ingress port recognised it.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Tag {
+    /// Its TPID.
+    pub tpid: Tpid,
+    /// PCP, DEI and VID; a VID of 0 makes it a priority tag.
+    pub tci: Tci,
+}
+
+/// What has to be done to a frame's tag on one way out.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum TagEdit {
+    /// Nothing.
+    Keep,
+    /// Take the tag out.
+    Pop,
+    /// Put this tag in.
+    Push(Tag),
+    /// Write this tag over the one there.
+    Rewrite(Tag),
+}
+
+impl TagEdit {
+    /// From the tag a frame of `vid` came with to the form it leaves in. PCP and DEI are kept (rule 16).
+    #[inline]
+    pub fn between(came: Option<Tag>, vid: Vid, form: Form) -> TagEdit {
+        match (came, form) {
+            (_, Form::AsIs) | (None, Form::Untagged) => TagEdit::Keep,
+            (Some(_), Form::Untagged) => TagEdit::Pop,
+            (None, Form::Tagged(tpid)) => TagEdit::Push(Tag { tpid, tci: Tci::of(vid) }),
+            (Some(old), Form::Tagged(tpid)) => {
+                let new = Tag { tpid, tci: old.tci.with_vid(vid) };
+                if new == old { TagEdit::Keep } else { TagEdit::Rewrite(new) }
+            }
+        }
+    }
+}
+
+/// What kind of destination a flooded frame has.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Class {
+    /// A unicast address no entry is known for.
+    UnknownUnicast,
+    /// A group address other than broadcast.
+    Multicast,
+    /// ff:ff:ff:ff:ff:ff.
+    Broadcast,
+}
+
+/// The ports that take flooded frames of one VLAN, by class.
+#[derive(Default)]
+struct FloodSet {
+    unicast: Box<[u16]>,
+    multicast: Box<[u16]>,
+    broadcast: Box<[u16]>,
+}
+
+/// One state of the configuration.
+pub struct Tables {
+    /// Counts up with each change.
+    pub version: u64,
+    /// What holds for the whole switch.
+    pub bridge: BridgeRules,
+    ports: Box<[Option<PortTable>]>,
+    flood_set_of: Box<[u16]>,
+    flood_sets: Vec<FloodSet>,
+}
+
+impl Tables {
+    /// Works the tables out. `ports` is indexed by port number.
+    pub fn new(version: u64, bridge: BridgeRules, ports: Vec<Option<PortTable>>) -> Tables {
+        let ports = ports.into_boxed_slice();
+        let mut tables =
+            Tables { version, bridge, ports, flood_set_of: Box::default(), flood_sets: Vec::new() };
+        tables.work_out_floods();
+        tables
+    }
+
+    /// The port with this id; `None` when it was removed.
+    #[inline]
+    pub fn port(&self, id: PortId) -> Option<&PortTable> {
+        self.ports.get(id.index())?.as_ref().filter(|port| port.id == id)
+    }
+
+    /// All ports, in order of number.
+    pub fn ports(&self) -> impl Iterator<Item = &PortTable> {
+        self.ports.iter().flatten()
+    }
+
+    /// The ports a frame of this VLAN and class floods to, `ingress` included.
+    #[inline]
+    pub fn flood_set(&self, vid: Vid, class: Class) -> impl Iterator<Item = &PortTable> {
+        let set = &self.flood_sets[usize::from(self.flood_set_of[usize::from(vid.get())])];
+        let numbers = match class {
+            Class::UnknownUnicast => &set.unicast,
+            Class::Multicast => &set.multicast,
+            Class::Broadcast => &set.broadcast,
+        };
+        numbers.iter().filter_map(|&number| self.ports[usize::from(number)].as_ref())
+    }
+
+    /// VLANs that no port names share the set of those ports that are members
+    /// of every VLAN; of the others, VLANs with the same members share one.
+    fn work_out_floods(&mut self) {
+        let everywhere: Vec<u16> = self.numbers(|port| carries_all(&port.rules.vlan));
+        let transparent = self.numbers(|port| port.rules.vlan == VlanMode::Transparent);
+        let mut named: HashMap<u16, Vec<u16>> = HashMap::new();
+        for port in self.ports() {
+            for vid in named_vids(&port.rules.vlan) {
+                named.entry(vid.get()).or_default().push(port.id.number);
+            }
+        }
+
+        let mut known: HashMap<Vec<u16>, u16> = HashMap::new();
+        let mut set_for = |tables: &mut Tables, members: Vec<u16>| -> u16 {
+            let next = tables.flood_sets.len() as u16;
+            *known.entry(members).or_insert_with_key(|members| {
+                let set = tables.make_flood_set(members);
+                tables.flood_sets.push(set);
+                next
+            })
+        };
+        let unnamed = set_for(self, everywhere.clone());
+        let mut of = vec![unnamed; Vid::COUNT].into_boxed_slice();
+        of[0] = set_for(self, transparent);
+        for (vid, mut members) in named {
+            members.extend(&everywhere);
+            members.sort_unstable();
+            members.dedup();
+            of[usize::from(vid)] = set_for(self, members);
+        }
+        self.flood_set_of = of;
+    }
+
+    fn numbers(&self, wanted: impl Fn(&PortTable) -> bool) -> Vec<u16> {
+        self.ports().filter(|port| wanted(port)).map(|port| port.id.number).collect()
+    }
+
+    fn make_flood_set(&self, members: &[u16]) -> FloodSet {
+        let of = |takes: fn(&PortRules) -> bool| -> Box<[u16]> {
+            let wanted = |number: &u16| {
+                let port = self.ports[usize::from(*number)].as_ref();
+                port.is_some_and(|port| port.link.up && takes(&port.rules))
+            };
+            members.iter().copied().filter(wanted).collect()
+        };
+        FloodSet {
+            unicast: of(|rules| rules.flood),
+            multicast: of(|rules| rules.mcast_flood),
+            broadcast: of(|rules| rules.bcast_flood),
+        }
+    }
+}
+
+/// Whether a port is a member of every VLAN from 1 to 4094.
+fn carries_all(mode: &VlanMode) -> bool {
+    matches!(mode, VlanMode::Transparent | VlanMode::Trunk { allowed: Allowed::All, .. })
+}
+
+/// The VLANs a port's mode names one by one.
+pub fn named_vids(mode: &VlanMode) -> Vec<Vid> {
+    match mode {
+        VlanMode::Transparent => Vec::new(),
+        VlanMode::Access(vid) | VlanMode::Tunnel(vid) => vec![*vid],
+        VlanMode::Trunk { allowed, native, .. } => {
+            let listed = match allowed {
+                Allowed::All => Vec::new(),
+                Allowed::Only(set) => set.iter().collect(),
+            };
+            let extra = native.filter(|native| !listed.contains(native));
+            listed.into_iter().chain(extra).collect()
+        }
+    }
+}
