@@ -5,6 +5,7 @@
 
 pub mod attachment;
 pub mod error;
+pub mod lab;
 
 pub use attachment::Attachment;
 pub use error::{Error, ErrorKind};

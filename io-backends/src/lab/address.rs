@@ -1,0 +1,270 @@
+//! Addresses and routes of a netdev, usable the moment they are added.
+
+use std::net::IpAddr;
+
+use ipnet::IpNet;
+use netlink_packet_core::{NLM_F_CREATE, NLM_F_EXCL};
+use netlink_packet_route::address::{
+    AddressAttribute, AddressFlags, AddressHeaderFlags, AddressMessage,
+};
+use netlink_packet_route::route::{
+    RouteAttribute, RouteHeader, RouteMessage, RouteProtocol, RouteScope, RouteType,
+};
+use netlink_packet_route::{AddressFamily, RouteNetlinkMessage};
+use rustix::io::Errno;
+
+use super::change::Wanted;
+use super::link::{LinkInfo, Links};
+use super::place::Place;
+use crate::{Attachment, Error};
+
+impl Links {
+    /// Makes a netdev what its attachment says: MAC, MTU, up, addresses, then
+    /// gateways; in a namespace, `lo` is set up too. Its name and place are left alone.
+    /// Every address is usable when this returns, the IPv6 link-local one as
+    /// soon as the netdev has its carrier.
+    ///
+    /// # Errors
+    /// At the first thing the kernel refuses; what came before it is made.
+    pub fn settle(&mut self, link: &LinkInfo, attachment: &Attachment) -> Result<(), Error> {
+        if self.place != Place::Here {
+            self.raise_loopback()?;
+        }
+        skip_duplicate_detection(&link.name);
+        let wanted = Wanted {
+            mac: attachment.mac,
+            mtu: attachment.mtu,
+            up: Some(true),
+            ..Wanted::default()
+        };
+        self.set(link, &wanted)?;
+        for address in &attachment.addr {
+            self.add_address(link, *address)?;
+        }
+        for gateway in &attachment.gateway {
+            self.add_gateway(link, *gateway)?;
+        }
+        Ok(())
+    }
+
+    /// Adds an address; true when the netdev did not have it yet. IPv6 does not
+    /// wait for duplicate detection.
+    ///
+    /// # Errors
+    /// When the kernel refuses.
+    pub fn add_address(&mut self, link: &LinkInfo, address: IpNet) -> Result<bool, Error> {
+        let mut message = about(link, address);
+        message.header.flags = AddressHeaderFlags::Nodad;
+        message.attributes.push(AddressAttribute::Flags(AddressFlags::Nodad));
+        let request = RouteNetlinkMessage::NewAddress(message);
+        match self.netlink.request(request, NLM_F_CREATE | NLM_F_EXCL) {
+            Ok(_) => Ok(true),
+            Err(refusal) if refusal.is(Errno::EXIST) => Ok(false),
+            Err(refusal) => {
+                Err(refusal
+                    .about(format!("address {address} of {}", self.place.netdev(&link.name))))
+            }
+        }
+    }
+
+    /// Takes an address away. One that is not there is no error.
+    ///
+    /// # Errors
+    /// When the kernel refuses.
+    pub fn delete_address(&mut self, link: &LinkInfo, address: IpNet) -> Result<(), Error> {
+        let request = RouteNetlinkMessage::DelAddress(about(link, address));
+        match self.netlink.request(request, 0) {
+            Err(refusal) if !refusal.is(Errno::ADDRNOTAVAIL) && !refusal.is(Errno::NODEV) => {
+                Err(refusal
+                    .about(format!("address {address} of {}", self.place.netdev(&link.name))))
+            }
+            _ => Ok(()),
+        }
+    }
+
+    /// Adds a default route by way of `gateway` and the netdev; true when there was no such route yet.
+    ///
+    /// # Errors
+    /// When there is another default route, or the kernel refuses.
+    pub fn add_gateway(&mut self, link: &LinkInfo, gateway: IpAddr) -> Result<bool, Error> {
+        let request = RouteNetlinkMessage::NewRoute(default_route(link, gateway));
+        let what = format!("gateway {gateway} of {}", self.place.netdev(&link.name));
+        match self.netlink.request(request, NLM_F_CREATE | NLM_F_EXCL) {
+            Ok(_) => Ok(true),
+            Err(refusal) if refusal.is(Errno::EXIST) => {
+                if self.has_route(link, gateway)? {
+                    return Ok(false);
+                }
+                Err(Error::failed(what, format!("{} has another default route", self.place)))
+            }
+            Err(refusal) if refusal.is(Errno::NETUNREACH) || refusal.is(Errno::HOSTUNREACH) => {
+                Err(refusal.about(what).hint("it must lie in the network of one of the addresses"))
+            }
+            Err(refusal) => Err(refusal.about(what)),
+        }
+    }
+
+    /// Takes the default route by way of `gateway` away. One that is not there is no error.
+    ///
+    /// # Errors
+    /// When the kernel refuses.
+    pub fn delete_gateway(&mut self, link: &LinkInfo, gateway: IpAddr) -> Result<(), Error> {
+        let request = RouteNetlinkMessage::DelRoute(default_route(link, gateway));
+        match self.netlink.request(request, 0) {
+            Err(refusal) if !refusal.is(Errno::SRCH) && !refusal.is(Errno::NODEV) => {
+                Err(refusal
+                    .about(format!("gateway {gateway} of {}", self.place.netdev(&link.name))))
+            }
+            _ => Ok(()),
+        }
+    }
+
+    fn has_route(&mut self, link: &LinkInfo, gateway: IpAddr) -> Result<bool, Error> {
+        let wanted = default_route(link, gateway);
+        let request = RouteNetlinkMessage::GetRoute(RouteMessage::default());
+        let routes = self
+            .netlink
+            .dump(&request)
+            .map_err(|refusal| refusal.about(format!("the routes of {}", self.place)))?;
+        Ok(routes.iter().any(|route| match route {
+            RouteNetlinkMessage::NewRoute(route) => {
+                route.header.destination_prefix_length == 0
+                    && route.header.table == wanted.header.table
+                    && wanted.attributes.iter().all(|part| route.attributes.contains(part))
+            }
+            _ => false,
+        }))
+    }
+}
+
+/// Switches IPv6 duplicate detection off for a netdev of the calling thread's
+/// namespace, so that its link-local address too is usable at once. Where that
+/// can't be (no IPv6, a read-only `/proc`) only the link-local address waits.
+fn skip_duplicate_detection(name: &str) {
+    let _ = std::fs::write(format!("/proc/sys/net/ipv6/conf/{name}/accept_dad"), "0");
+}
+
+fn about(link: &LinkInfo, address: IpNet) -> AddressMessage {
+    let mut message = AddressMessage::default();
+    message.header.family = family(address.addr());
+    message.header.prefix_len = address.prefix_len();
+    message.header.index = link.index;
+    message.attributes.push(AddressAttribute::Local(address.addr()));
+    message.attributes.push(AddressAttribute::Address(address.addr()));
+    message
+}
+
+fn default_route(link: &LinkInfo, gateway: IpAddr) -> RouteMessage {
+    let mut message = RouteMessage::default();
+    message.header.address_family = family(gateway);
+    message.header.table = RouteHeader::RT_TABLE_MAIN;
+    message.header.protocol = RouteProtocol::Static;
+    message.header.scope = RouteScope::Universe;
+    message.header.kind = RouteType::Unicast;
+    message.attributes.push(RouteAttribute::Oif(link.index));
+    message.attributes.push(RouteAttribute::Gateway(gateway.into()));
+    message
+}
+
+fn family(address: IpAddr) -> AddressFamily {
+    if address.is_ipv4() { AddressFamily::Inet } else { AddressFamily::Inet6 }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::attachment::Kind;
+    use crate::lab::scratch;
+
+    fn attachment(addresses: &[&str], gateways: &[&str]) -> Attachment {
+        let mut attachment = Attachment::new(Kind::Fd(0));
+        attachment.addr = addresses.iter().map(|text| text.parse().unwrap()).collect();
+        attachment.gateway = gateways.iter().map(|text| text.parse().unwrap()).collect();
+        attachment
+    }
+
+    #[test]
+    fn addresses_and_gateways_are_there_at_once() {
+        let there = scratch::netns();
+        let wanted = attachment(&["10.0.0.1/24", "fd00::1/64"], &["10.0.0.254", "fd00::254"]);
+        Place::In(there.netns.clone())
+            .links(|links| {
+                let link = links.make_veth("one", "two")?;
+                let peer = links.require("two")?;
+                links.set(&peer, &Wanted { up: Some(true), ..Wanted::default() })?;
+                links.settle(&link, &wanted)?;
+                let shown = there.run("ip", &["-6", "addr", "show", "dev", "one"]);
+                assert!(shown.contains("fd00::1/64") && shown.contains("fe80::"), "{shown}");
+                assert!(!shown.contains("tentative"), "{shown}");
+                assert!(there.run("ip", &["-4", "addr", "show", "one"]).contains("10.0.0.1/24"));
+                let route = there.run("ip", &["route", "get", "192.0.2.1"]);
+                assert!(route.contains("via 10.0.0.254 dev one"), "{route}");
+                let route = there.run("ip", &["route", "get", "2001:db8::1"]);
+                assert!(route.contains("via fd00::254 dev one"), "{route}");
+                assert!(links.require("lo")?.up);
+                links.settle(&link, &wanted)
+            })
+            .unwrap();
+    }
+
+    #[test]
+    fn the_new_ipv6_address_carries_traffic_before_any_wait() {
+        let there = scratch::netns();
+        Place::In(there.netns.clone())
+            .links(|links| {
+                let link = links.make_veth("one", "two")?;
+                let peer = links.require("two")?;
+                links.set(&peer, &Wanted { up: Some(true), ..Wanted::default() })?;
+                links.settle(&link, &attachment(&["fd00::1/64"], &[]))
+            })
+            .unwrap();
+        // A tentative address can't be bound.
+        crate::lab::netns::in_netns(&there.netns, || std::net::UdpSocket::bind("[fd00::1]:0"))
+            .unwrap()
+            .unwrap();
+    }
+
+    #[test]
+    fn what_was_added_can_be_taken_away_twice() {
+        let there = scratch::netns();
+        let (address, gateway) = ("10.0.0.1/24".parse().unwrap(), "10.0.0.9".parse().unwrap());
+        Place::In(there.netns.clone())
+            .links(|links| {
+                let link = links.make_veth("one", "two")?;
+                links.set(&link, &Wanted { up: Some(true), ..Wanted::default() })?;
+                assert!(links.add_address(&link, address)?);
+                assert!(!links.add_address(&link, address)?);
+                assert!(links.add_gateway(&link, gateway)?);
+                assert!(!links.add_gateway(&link, gateway)?);
+                for _ in 0..2 {
+                    links.delete_gateway(&link, gateway)?;
+                    links.delete_address(&link, address)?;
+                }
+                assert_eq!(there.run("ip", &["route"]), "");
+                assert!(!there.run("ip", &["addr", "show", "one"]).contains("10.0.0.1"));
+                Ok(())
+            })
+            .unwrap();
+    }
+
+    #[test]
+    fn gateways_that_cannot_be_are_explained() {
+        let there = scratch::netns();
+        Place::In(there.netns.clone())
+            .links(|links| {
+                let link = links.make_veth("one", "two")?;
+                links.settle(&link, &attachment(&["10.0.0.1/24"], &["10.0.0.2"]))?;
+                let error = links.add_gateway(&link, "10.0.0.3".parse().unwrap()).unwrap_err();
+                assert_eq!(
+                    error.why,
+                    "namespace T has another default route".replace('T', &there.name)
+                );
+                links.delete_gateway(&link, "10.0.0.2".parse().unwrap())?;
+                let error = links.add_gateway(&link, "192.0.2.1".parse().unwrap()).unwrap_err();
+                assert!(error.why.contains("Nexthop has invalid gateway"), "{error}");
+                assert!(error.hint.unwrap().contains("in the network of one of"));
+                Ok(())
+            })
+            .unwrap();
+    }
+}

@@ -1,0 +1,33 @@
+//! Lab set-up: namespaces, netdevs, the record of what was made, and the link watch.
+//!
+//! How it works. A [`Place`] says where a netdev is: where Netloom runs, or in
+//! a namespace. [`Place::links`] opens one netlink conversation there and hands
+//! it over as [`Links`], through which netdevs are found, made and changed;
+//! [`move_netdev`] takes one from place to place. A [`Journal`] writes down
+//! each thing before it is made, so that the same program, or the next one
+//! after a kill, undoes exactly that. A [`LinkWatch`] tells what happens to
+//! netdevs in every namespace, from one socket of the switch's own.
+//!
+//! What is absent: nothing here stays open in another namespace. A descriptor
+//! opened there (a namespace file, a socket, a mount of sysfs) would keep the
+//! namespace alive after its deletion, so each call enters on a thread of its
+//! own, does its work and leaves nothing behind.
+
+mod address;
+mod change;
+mod enter;
+mod link;
+mod moving;
+mod named;
+mod netlink;
+pub mod netns;
+mod place;
+#[cfg(test)]
+mod scratch;
+
+pub use change::Wanted;
+pub use enter::{NotRun, exec, macvtap_device};
+pub use link::{LinkInfo, Links, valid_name};
+pub use moving::move_netdev;
+pub use netns::NsIdentity;
+pub use place::Place;

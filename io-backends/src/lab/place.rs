@@ -1,0 +1,71 @@
+//! Where a netdev is.
+
+use std::fmt;
+
+use serde::{Deserialize, Serialize};
+
+use super::link::Links;
+use super::netns::{self, NsIdentity};
+use crate::Error;
+use crate::attachment::Netns;
+
+/// Where a netdev is: a recipe, looked up anew by every call, never an open namespace.
+#[derive(Clone, PartialEq, Eq, Hash, Debug, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Place {
+    /// The namespace of the calling thread: the switch's own.
+    Here,
+    /// The namespace found under this name or path.
+    In(Netns),
+}
+
+impl Place {
+    /// Runs `work` with a netlink conversation open there, and closes it again.
+    ///
+    /// # Errors
+    /// When the namespace is not there or can't be entered, or what `work` says.
+    pub fn links<R: Send>(
+        &self,
+        work: impl FnOnce(&mut Links) -> Result<R, Error> + Send,
+    ) -> Result<R, Error> {
+        let open = || Links::open(self.clone()).and_then(|mut links| work(&mut links));
+        match self {
+            Place::Here => open(),
+            Place::In(netns) => netns::in_netns(netns, open)?,
+        }
+    }
+
+    /// Which namespace it is at present.
+    ///
+    /// # Errors
+    /// When the namespace is not there or can't be entered.
+    pub fn identity(&self) -> Result<NsIdentity, Error> {
+        match self {
+            Place::Here => NsIdentity::current(),
+            Place::In(netns) => netns::identity(netns),
+        }
+    }
+
+    /// The netdev of that name there, as error messages call it.
+    pub(super) fn netdev(&self, name: &str) -> String {
+        match self {
+            Place::Here => format!("netdev {name}"),
+            Place::In(netns) => format!("netdev {name} in namespace {netns}"),
+        }
+    }
+}
+
+impl From<Option<Netns>> for Place {
+    fn from(netns: Option<Netns>) -> Place {
+        netns.map_or(Place::Here, Place::In)
+    }
+}
+
+impl fmt::Display for Place {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Place::Here => f.write_str("the namespace Netloom runs in"),
+            Place::In(netns) => write!(f, "namespace {netns}"),
+        }
+    }
+}

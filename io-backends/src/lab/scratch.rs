@@ -1,0 +1,121 @@
+//! What the tests of this folder share: throw-away names and namespaces.
+#![expect(unsafe_code, reason = "unshare has no safe wrapper")]
+
+use std::fs;
+use std::path::PathBuf;
+use std::process::{Child, Command, Stdio, id};
+use std::sync::atomic::{AtomicU32, Ordering};
+use std::time::{Duration, Instant};
+
+use rustix::thread::{UnshareFlags, unshare_unsafe};
+
+use super::named;
+use super::netns::{self, NsIdentity, in_netns};
+use crate::attachment::Netns;
+
+/// A name no other test of this or another process uses; short enough for a netdev.
+pub(super) fn name() -> String {
+    static COUNT: AtomicU32 = AtomicU32::new(0);
+    format!("t{}x{}", id(), COUNT.fetch_add(1, Ordering::Relaxed))
+}
+
+/// A named namespace that goes with the value.
+pub(super) struct Scratch {
+    pub(super) name: String,
+    pub(super) netns: Netns,
+    pub(super) identity: NsIdentity,
+}
+
+/// Makes a namespace.
+pub(super) fn netns() -> Scratch {
+    let name = name();
+    let identity = named::make(&name, |_| Ok(())).unwrap();
+    Scratch { netns: Netns::Name(name.clone()), name, identity }
+}
+
+impl Scratch {
+    /// Runs a program inside and returns what it printed.
+    pub(super) fn run(&self, program: &str, arguments: &[&str]) -> String {
+        in_netns(&self.netns, || run(program, arguments)).unwrap()
+    }
+
+    /// Starts a program inside.
+    pub(super) fn spawn(&self, program: &str, arguments: &[&str]) -> Child {
+        in_netns(&self.netns, || Command::new(program).args(arguments).spawn()).unwrap().unwrap()
+    }
+}
+
+impl Drop for Scratch {
+    fn drop(&mut self) {
+        let _ = named::remove(&self.name);
+    }
+}
+
+/// A file where a namespace's name would be; it goes with the value.
+pub(super) struct StaleFile {
+    pub(super) netns: Netns,
+}
+
+/// Makes such a file.
+pub(super) fn stale_file() -> StaleFile {
+    drop(netns());
+    let stale = StaleFile { netns: Netns::Name(name()) };
+    fs::write(netns::path(&stale.netns), "").unwrap();
+    stale
+}
+
+impl Drop for StaleFile {
+    fn drop(&mut self) {
+        let _ = fs::remove_file(netns::path(&self.netns));
+    }
+}
+
+/// A directory that goes with the value.
+pub(super) struct Directory(pub(super) PathBuf);
+
+/// Makes an empty directory.
+pub(super) fn directory() -> Directory {
+    let path = std::env::temp_dir().join(name());
+    fs::create_dir(&path).unwrap();
+    Directory(path)
+}
+
+impl Drop for Directory {
+    fn drop(&mut self) {
+        let _ = fs::remove_dir_all(&self.0);
+    }
+}
+
+/// The directory `/etc/netns/NAME`, which goes with the value.
+pub(super) fn etc_netns(name: &str) -> Directory {
+    let path = PathBuf::from("/etc/netns").join(name);
+    fs::create_dir_all(&path).unwrap();
+    Directory(path)
+}
+
+/// Moves the calling thread into a new namespace without a name, which ends with it.
+pub(super) fn unshare_here() {
+    // SAFETY: only the calling thread's network namespace changes.
+    unsafe { unshare_unsafe(UnshareFlags::NEWNET) }.unwrap();
+}
+
+/// Runs a program to its end and returns what it printed.
+pub(super) fn run(program: &str, arguments: &[&str]) -> String {
+    let output =
+        Command::new(program).args(arguments).stdin(Stdio::null()).output().expect(program);
+    assert!(
+        output.status.success(),
+        "{program} {arguments:?}: {}",
+        String::from_utf8_lossy(&output.stderr)
+    );
+    String::from_utf8(output.stdout).unwrap()
+}
+
+/// Waits until `done` says so, at most five seconds.
+pub(super) fn wait_for(what: &str, mut done: impl FnMut() -> bool) {
+    let deadline = Instant::now() + Duration::from_secs(5);
+    while !done() {
+        assert!(Instant::now() < deadline, "still waiting for {what}");
+        std::thread::sleep(Duration::from_millis(2));
+    }
+}
