@@ -4,8 +4,20 @@
 //! an open port; the ports' data plane implements [`switch_core::Port`].
 
 pub mod attachment;
+pub mod epoll;
 pub mod error;
+pub mod fd_port;
+pub mod inherited;
 pub mod lab;
+pub mod macvtap;
+#[cfg(feature = "plain")]
+pub mod plain;
+pub mod tap;
+mod tap_info;
+#[cfg(any(test, feature = "testing"))]
+pub mod testing;
+mod tun;
+pub mod vnet;
 
 pub use attachment::Attachment;
 pub use error::{Error, ErrorKind};

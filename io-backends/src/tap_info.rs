@@ -1,0 +1,91 @@
+//! What the kernel says about a TAP before anybody attaches to it.
+
+use netlink_packet_core::{NLM_F_REQUEST, NetlinkHeader, NetlinkMessage, NetlinkPayload, Nla as _};
+use netlink_packet_route::RouteNetlinkMessage;
+use netlink_packet_route::link::{
+    InfoData, InfoKind, InfoTun, LinkAttribute, LinkInfo, LinkMessage,
+};
+use netlink_sys::protocols::NETLINK_ROUTE;
+use netlink_sys::{Socket, SocketAddr};
+
+use crate::Error;
+
+/// `IFLA_TUN_…` (`linux/if_link.h`).
+const TYPE: u16 = 3;
+const PERSIST: u16 = 6;
+const MULTI_QUEUE: u16 = 7;
+const NUM_QUEUES: u16 = 8;
+
+/// As in a queue's flags: `IFF_TAP`.
+const TYPE_TAP: u32 = 2;
+
+/// A TAP's state.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+pub(crate) struct TapInfo {
+    pub(crate) persistent: bool,
+    pub(crate) multi_queue: bool,
+    /// How many descriptors are attached to it now.
+    pub(crate) queues: u32,
+}
+
+/// Asks about the netdev `name` of the calling thread's namespace.
+pub(crate) fn query(name: &str) -> Result<TapInfo, Error> {
+    let failed = |error| Error::system(name, &error, "to ask the kernel for its links");
+    let answer = link(name).map_err(failed)?;
+    let NetlinkPayload::InnerMessage(RouteNetlinkMessage::NewLink(link)) = answer else {
+        return Err(Error::failed(name, "no such netdev here"));
+    };
+    tap(&link).ok_or_else(|| Error::failed(name, "is a netdev, but not a TAP"))
+}
+
+fn link(name: &str) -> std::io::Result<NetlinkPayload<RouteNetlinkMessage>> {
+    let mut socket = Socket::new(NETLINK_ROUTE)?;
+    socket.bind_auto()?;
+    socket.connect(&SocketAddr::new(0, 0))?;
+
+    let mut link = LinkMessage::default();
+    link.attributes.push(LinkAttribute::IfName(name.into()));
+    let mut header = NetlinkHeader::default();
+    header.flags = NLM_F_REQUEST;
+    let mut request = NetlinkMessage::new(header, RouteNetlinkMessage::GetLink(link).into());
+    request.finalize();
+    let mut buffer = vec![0; request.buffer_len()];
+    request.serialize(&mut buffer);
+
+    socket.send(&buffer, 0)?;
+    let (answer, _) = socket.recv_from_full()?;
+    let answer = NetlinkMessage::deserialize(&answer)
+        .map_err(|error| std::io::Error::other(error.to_string()))?;
+    Ok(answer.payload)
+}
+
+fn tap(link: &LinkMessage) -> Option<TapInfo> {
+    let info = link.attributes.iter().find_map(|attribute| match attribute {
+        LinkAttribute::LinkInfo(info) => Some(info),
+        _ => None,
+    })?;
+    if !info.contains(&LinkInfo::Kind(InfoKind::Tun)) {
+        return None;
+    }
+    let data = info.iter().find_map(|info| match info {
+        LinkInfo::Data(InfoData::Tun(data)) => Some(data),
+        _ => None,
+    })?;
+    let value = |kind| data.iter().find(|nla| nla.kind() == kind).map(number).unwrap_or_default();
+    (value(TYPE) == TYPE_TAP).then(|| TapInfo {
+        persistent: value(PERSIST) != 0,
+        multi_queue: value(MULTI_QUEUE) != 0,
+        queues: value(NUM_QUEUES),
+    })
+}
+
+/// A u8 or u32 attribute, in the host's byte order.
+fn number(nla: &InfoTun) -> u32 {
+    let mut value = vec![0; nla.value_len()];
+    nla.emit_value(&mut value);
+    match value[..] {
+        [byte] => u32::from(byte),
+        [a, b, c, d] => u32::from_ne_bytes([a, b, c, d]),
+        _ => 0,
+    }
+}
