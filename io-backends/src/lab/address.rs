@@ -67,6 +67,23 @@ impl Links {
         }
     }
 
+    /// The netdev's addresses, without those IPv6 makes by itself on every link.
+    ///
+    /// # Errors
+    /// When the kernel does not answer.
+    pub fn addresses(&mut self, link: &LinkInfo) -> Result<Vec<IpNet>, Error> {
+        let request = RouteNetlinkMessage::GetAddress(AddressMessage::default());
+        let what = format!("the addresses of {}", self.place.netdev(&link.name));
+        let answers = self.netlink.dump(&request).map_err(|refusal| refusal.about(what))?;
+        let own = answers.iter().filter_map(|answer| match answer {
+            RouteNetlinkMessage::NewAddress(message) if message.header.index == link.index => {
+                address_of(message)
+            }
+            _ => None,
+        });
+        Ok(own.filter(|address| !is_link_local(address.addr())).collect())
+    }
+
     /// Takes an address away. One that is not there is no error.
     ///
     /// # Errors
@@ -142,6 +159,28 @@ impl Links {
 /// can't be (no IPv6, a read-only `/proc`) only the link-local address waits.
 fn skip_duplicate_detection(name: &str) {
     let _ = std::fs::write(format!("/proc/sys/net/ipv6/conf/{name}/accept_dad"), "0");
+}
+
+fn address_of(message: &AddressMessage) -> Option<IpNet> {
+    let of = |wanted: fn(&AddressAttribute) -> Option<IpAddr>| {
+        message.attributes.iter().find_map(wanted)
+    };
+    // With a peer, IFA_ADDRESS is the peer's.
+    let local = of(|part| match part {
+        AddressAttribute::Local(address) => Some(*address),
+        _ => None,
+    });
+    let address = local.or_else(|| {
+        of(|part| match part {
+            AddressAttribute::Address(address) => Some(*address),
+            _ => None,
+        })
+    })?;
+    IpNet::new(address, message.header.prefix_len).ok()
+}
+
+fn is_link_local(address: IpAddr) -> bool {
+    matches!(address, IpAddr::V6(address) if address.is_unicast_link_local())
 }
 
 fn about(link: &LinkInfo, address: IpNet) -> AddressMessage {
@@ -234,11 +273,16 @@ mod tests {
                 links.set(&link, &Wanted { up: Some(true), ..Wanted::default() })?;
                 assert!(links.add_address(&link, address)?);
                 assert!(!links.add_address(&link, address)?);
+                assert!(links.add_address(&link, "fd00::7/64".parse().unwrap())?);
+                assert_eq!(links.addresses(&link)?, [address, "fd00::7/64".parse().unwrap()]);
+                assert!(links.add_gateway(&link, "fd00::9".parse().unwrap())?);
                 assert!(links.add_gateway(&link, gateway)?);
                 assert!(!links.add_gateway(&link, gateway)?);
                 for _ in 0..2 {
                     links.delete_gateway(&link, gateway)?;
+                    links.delete_gateway(&link, "fd00::9".parse().unwrap())?;
                     links.delete_address(&link, address)?;
+                    links.delete_address(&link, "fd00::7/64".parse().unwrap())?;
                 }
                 assert_eq!(there.run("ip", &["route"]), "");
                 assert!(!there.run("ip", &["addr", "show", "one"]).contains("10.0.0.1"));

@@ -15,19 +15,26 @@
 
 mod address;
 mod change;
+mod claims;
 mod enter;
+mod journal;
 mod link;
 mod moving;
 mod named;
 mod netlink;
 pub mod netns;
 mod place;
+mod record;
 #[cfg(test)]
 mod scratch;
+mod undo;
 
 pub use change::Wanted;
+pub use claims::Found;
 pub use enter::{NotRun, exec, macvtap_device};
+pub use journal::{Entry, Journal, is_running};
 pub use link::{LinkInfo, Links, valid_name};
 pub use moving::move_netdev;
 pub use netns::NsIdentity;
 pub use place::Place;
+pub use undo::{Left, Report};

@@ -12,6 +12,7 @@ use std::os::fd::{AsFd, AsRawFd, OwnedFd};
 use std::os::unix::fs::{MetadataExt, OpenOptionsExt};
 use std::os::unix::net::UnixDatagram;
 use std::path::{Path, PathBuf};
+use std::sync::LazyLock;
 use std::thread;
 
 use linux_raw_sys::ioctl::NS_GET_NSTYPE;
@@ -30,13 +31,15 @@ pub const DIRECTORY: &str = "/run/netns";
 pub(super) const SYS_ADMIN: &str = "CAP_SYS_ADMIN";
 
 /// Which namespace something is, apart from its name: a name can be given to
-/// another namespace, and so can an inode number, but not a cookie before the next boot.
+/// another namespace, and so can an inode number, and a cookie after the next boot.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug, Serialize, Deserialize)]
 pub struct NsIdentity {
     /// The inode of its file (the number in `net:[…]`).
     pub inode: u64,
     /// The kernel's number for it (`SO_NETNS_COOKIE`); 0 where the kernel has none (before 5.14).
     pub cookie: u64,
+    /// Which boot it belongs to; 0 where that can't be read.
+    pub boot: u64,
 }
 
 impl NsIdentity {
@@ -48,7 +51,7 @@ impl NsIdentity {
         const FILE: &str = "/proc/thread-self/ns/net";
         let inode =
             fs::metadata(FILE).map_err(|error| Error::failed(FILE, describe(&error)))?.ino();
-        Ok(NsIdentity { inode, cookie: own_cookie().unwrap_or(0) })
+        Ok(NsIdentity { inode, cookie: own_cookie().unwrap_or(0), boot: boot() })
     }
 }
 
@@ -172,6 +175,16 @@ fn open_if_there(netns: &Netns) -> Result<Option<OwnedFd>, Error> {
     })
 }
 
+/// A number for this boot: the first half of the kernel's `boot_id`.
+fn boot() -> u64 {
+    static BOOT: LazyLock<u64> = LazyLock::new(|| {
+        let id = fs::read_to_string("/proc/sys/kernel/random/boot_id").unwrap_or_default();
+        let digits: String = id.chars().filter(char::is_ascii_hexdigit).take(16).collect();
+        u64::from_str_radix(&digits, 16).unwrap_or(0)
+    });
+    *BOOT
+}
+
 fn is_network_namespace(file: &OwnedFd) -> bool {
     if !fstatfs(file).is_ok_and(|system| system.f_type == libc::NSFS_MAGIC) {
         return false;
@@ -223,6 +236,7 @@ mod tests {
         assert_eq!(inside, there.identity);
         assert_ne!(inside, here);
         assert_ne!(inside.cookie, here.cookie);
+        assert!(inside.cookie != 0 && inside.boot != 0 && inside.boot == here.boot);
         assert_eq!(NsIdentity::current().unwrap(), here);
     }
 

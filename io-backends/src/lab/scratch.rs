@@ -41,7 +41,28 @@ impl Scratch {
 
     /// Starts a program inside.
     pub(super) fn spawn(&self, program: &str, arguments: &[&str]) -> Child {
-        in_netns(&self.netns, || Command::new(program).args(arguments).spawn()).unwrap().unwrap()
+        spawn_in(&self.netns, program, arguments)
+    }
+}
+
+/// Starts a program in a namespace.
+pub(super) fn spawn_in(netns: &Netns, program: &str, arguments: &[&str]) -> Child {
+    in_netns(netns, || Command::new(program).args(arguments).spawn()).unwrap().unwrap()
+}
+
+/// Something on the host that goes with the value, if it is there.
+pub(super) struct OnHost(String);
+
+impl OnHost {
+    /// A namespace of that name, whoever makes it.
+    pub(super) fn namespace(name: &str) -> OnHost {
+        OnHost(name.into())
+    }
+}
+
+impl Drop for OnHost {
+    fn drop(&mut self) {
+        let _ = named::remove(&self.0);
     }
 }
 

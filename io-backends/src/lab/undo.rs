@@ -1,0 +1,164 @@
+//! Undoing what a record says was made, and nothing else, newest first.
+
+use std::cell::LazyCell;
+use std::collections::{HashMap, HashSet};
+
+use super::change::Wanted;
+use super::claims::{Claims, Released};
+use super::journal::Journal;
+use super::link::LinkInfo;
+use super::moving::move_netdev;
+use super::netns;
+use super::place::Place;
+use super::record::{Loan, Netdev, Thing};
+use crate::Error;
+
+/// What undoing did.
+#[derive(Clone, Default, PartialEq, Eq, Debug)]
+pub struct Report {
+    /// What is no longer there, or is back as it was, in words; also what was gone already.
+    pub undone: Vec<String>,
+    /// The processes that live on in namespaces whose name was removed.
+    pub left: Vec<Left>,
+    /// What could not be undone, and why; it stays recorded.
+    pub kept: Vec<Error>,
+}
+
+/// Processes that live on in a namespace without a name.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Left {
+    /// The name it had.
+    pub namespace: String,
+    /// How many there are.
+    pub processes: usize,
+}
+
+impl Report {
+    /// Adds another report's findings.
+    pub fn join(&mut self, other: Report) {
+        self.undone.extend(other.undone);
+        self.left.extend(other.left);
+        self.kept.extend(other.kept);
+    }
+}
+
+impl Journal {
+    /// Undoes everything recorded. Close the ports' descriptors first: a TAP goes with them.
+    pub fn undo(&mut self) -> Report {
+        self.undo_if(|_| true)
+    }
+
+    /// Undoes what was recorded for one port, whose descriptors are closed.
+    pub fn undo_port(&mut self, port: &str) -> Report {
+        self.undo_if(|of| of == port)
+    }
+
+    fn undo_if(&mut self, is_wanted: impl Fn(&str) -> bool) -> Report {
+        let wanted = self.entries.iter().rev().filter(|(_, (port, _))| is_wanted(port));
+        let wanted: Vec<_> = wanted.map(|(&entry, made)| (entry, made.clone())).collect();
+        let parent = self.parent.clone();
+        let mut undo = Undo {
+            switch: self.switch.clone(),
+            claims: Claims::new(&parent),
+            residents: LazyCell::new(netns::residents),
+            report: Report::default(),
+        };
+        let mut stuck = HashSet::new();
+        for (entry, (port, thing)) in wanted {
+            // A namespace would take a netdev along that could not leave it.
+            if matches!(thing, Thing::Namespace { .. }) && stuck.contains(&port) {
+                continue;
+            }
+            match undo.thing(&port, &thing) {
+                Ok(done) => {
+                    undo.report.undone.extend(done);
+                    self.forget(entry);
+                }
+                Err(error) => {
+                    undo.report.kept.push(error);
+                    stuck.insert(port);
+                }
+            }
+        }
+        undo.report
+    }
+}
+
+struct Undo<'a> {
+    switch: String,
+    claims: Claims<'a>,
+    /// Counted once, and only if a namespace goes.
+    residents: LazyCell<HashMap<u64, usize>>,
+    report: Report,
+}
+
+impl Undo<'_> {
+    /// Undoes one thing and says in words what it was.
+    fn thing(&mut self, port: &str, thing: &Thing) -> Result<Option<String>, Error> {
+        match thing {
+            Thing::Namespace { name } => self.namespace(port, name),
+            Thing::Netdev(netdev) => match &netdev.loan {
+                None => delete(netdev).map(Some),
+                Some(loan) => give_back(netdev, loan).map(Some),
+            },
+        }
+    }
+
+    fn namespace(&mut self, port: &str, name: &str) -> Result<Option<String>, Error> {
+        match self.claims.release(name, &self.switch, port)? {
+            Released::Kept => Ok(None),
+            Released::Removed(namespace) => {
+                if let Some(&processes) = self.residents.get(&namespace.inode) {
+                    self.report.left.push(Left { namespace: name.into(), processes });
+                }
+                Ok(Some(format!("namespace {name}")))
+            }
+        }
+    }
+}
+
+fn delete(netdev: &Netdev) -> Result<String, Error> {
+    if let Some((place, link)) = netdev.locate()? {
+        place.links(|links| links.delete(&link))?;
+    }
+    Ok(netdev.label())
+}
+
+/// Brings a borrowed netdev home and makes it what it was.
+fn give_back(netdev: &Netdev, loan: &Loan) -> Result<String, Error> {
+    let label = loan.home.place.netdev(&loan.home.name);
+    let Some((place, link)) = netdev.locate()? else { return Ok(label) };
+    if loan.home.place.identity()? != loan.home.namespace {
+        let why = format!("it is left in {place}: {} is another namespace now", loan.home.place);
+        return Err(Error::failed(label, why));
+    }
+    let home = &loan.home.place;
+    let link = move_netdev(&link, &place, home, Some(&loan.home.name), |_| Ok(()))?;
+    restore(home, &link, loan)?;
+    Ok(label)
+}
+
+fn restore(home: &Place, link: &LinkInfo, loan: &Loan) -> Result<(), Error> {
+    home.links(|links| {
+        for gateway in &loan.gateways {
+            links.delete_gateway(link, *gateway)?;
+        }
+        for address in &loan.given {
+            links.delete_address(link, *address)?;
+        }
+        let wanted = Wanted {
+            mac: loan.mac().filter(|mac| link.mac != Some(*mac)),
+            mtu: (loan.mtu != link.mtu).then_some(loan.mtu),
+            up: Some(loan.up),
+            ..Wanted::default()
+        };
+        links.set(link, &wanted)?;
+        for address in &loan.addresses {
+            links.add_address(link, *address)?;
+        }
+        Ok(())
+    })
+}
+
+#[cfg(test)]
+mod tests;
