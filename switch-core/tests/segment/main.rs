@@ -91,7 +91,7 @@ fn the_pseudo_header_is_worked_out_anew() {
 fn the_senders_pseudo_header_is_kept_where_addresses_are_not_its_own() {
     let (source, destination) = (14 + 8..14 + 24, 14 + 24..14 + 40);
     let segments_left = 14 + 40 + 3;
-    for (extras, elsewhere) in [(2, destination), (4, source)] {
+    for (extras, elsewhere) in [(2, destination), (4, source.clone()), (6, source)] {
         let tcp = Super { extras, ..Super::new(GsoKind::TcpV6, false, 1000, 2500) };
         let mut frame = tcp.frame();
         let field = checksum_field(&frame);
