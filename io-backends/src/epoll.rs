@@ -312,3 +312,6 @@ impl Engine for EpollEngine {
         }
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -16,8 +16,8 @@ use rustix::io::{Errno, read, retry_on_intr, write};
 use switch_core::frame::{Frame, Offload, Takes};
 use switch_core::port::{Port, PortFault, TxError};
 
-use crate::tun::{self, flag};
-use crate::{Error, vnet};
+use crate::settle::Settled;
+use crate::{tun, vnet};
 
 /// No frame is shorter than an Ethernet header; the kernel refuses such writes too.
 const MIN_FRAME: usize = 14;
@@ -37,17 +37,6 @@ pub struct FdPort {
     fd: OwnedFd,
     settled: Settled,
     gone: bool,
-}
-
-/// What [`settle`] found and set.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub(crate) struct Settled {
-    pub(crate) device: Device,
-    /// `IFF_…` as read back.
-    pub(crate) flags: u16,
-    /// Bytes of device header before each frame.
-    header: usize,
-    takes: Takes,
 }
 
 impl FdPort {
@@ -194,103 +183,94 @@ pub(crate) fn tx_error(errno: Errno) -> TxError {
     }
 }
 
-/// Checks what an attached descriptor `what` is, sets its virtio-net header
-/// and offloads, and reads back what can be read back. Nothing is left as the
-/// descriptor or a persistent netdev happened to have it.
-///
-/// # Errors
-/// When it is no TAP or macvtap, carries packet information, lost its netdev
-/// or queue, or the kernel does not keep what was set.
-pub(crate) fn settle(fd: BorrowedFd<'_>, what: &str) -> Result<Settled, Error> {
-    let (_, mut flags) = tun::get_iff(fd).map_err(|errno| get_iff_error(what, errno))?;
-    if flags & flag::TYPE_MASK != flag::TAP {
-        return Err(Error::failed(what, "is a TUN: it carries IP packets, not Ethernet frames"));
-    }
-    let device = device(fd, what)?;
-    if device == Device::Tap {
-        flags = tun::tap_flags(fd).map_err(|errno| kept(what, "filter", errno))?;
-    }
-    if flags & flag::NO_PI == 0 {
-        return Err(Error::failed(what, "puts packet information before each frame")
-            .hint("open it with IFF_NO_PI"));
-    }
-    if flags & flag::DETACHED != 0 {
-        return Err(Error::failed(what, "is a queue that was detached")
-            .hint("attach it with TUNSETQUEUE before handing it over"));
-    }
-    let header = flags & flag::VNET_HDR != 0;
-    if header {
-        set_header(fd, what)?;
-    }
-    let takes = set_offloads(fd, what, header)?;
-    if device == Device::Tap {
-        // The default; the kernel's cheap way in needs it. A macvtap's is
-        // smaller and stays so: it bounds what waits on the lower netdev.
-        tun::set_send_buffer(fd, i32::MAX).map_err(|errno| kept(what, "send buffer", errno))?;
-    }
-    let header = if header { vnet::LEN } else { 0 };
-    Ok(Settled { device, flags, header, takes })
-}
-
-fn device(fd: BorrowedFd<'_>, what: &str) -> Result<Device, Error> {
-    let features = tun::features(fd).map_err(|errno| kept(what, "features", errno))?;
-    // Only /dev/net/tun offers TUN mode beside TAP.
-    Ok(if features & u32::from(flag::TUN) != 0 { Device::Tap } else { Device::Macvtap })
-}
-
-fn set_header(fd: BorrowedFd<'_>, what: &str) -> Result<(), Error> {
-    let size = vnet::LEN as i32;
-    let error = |errno| kept(what, "virtio-net header", errno);
-    tun::set_header_size(fd, size).map_err(error)?;
-    tun::set_little_endian(fd).map_err(error)?;
-    if tun::header_size(fd).map_err(error)? != size {
-        return Err(Error::failed(what, "the kernel does not keep a 12-byte virtio-net header"));
-    }
-    if !tun::is_little_endian(fd).map_err(error)? {
-        return Err(Error::failed(what, "the kernel does not keep a little-endian header"));
-    }
-    Ok(())
-}
-
-/// Sets what the switch takes from the kernel; the answer is what the kernel
-/// takes from the switch: with a header any checksum and TCP super-frame, and
-/// UDP super-frames since the version (6.2) that offers them too. Without a
-/// header a frame's offload state has no place, so nothing is taken.
-fn set_offloads(fd: BorrowedFd<'_>, what: &str, header: bool) -> Result<Takes, Error> {
-    if !header {
-        tun::set_offload(fd, 0).map_err(|errno| kept(what, "offloads", errno))?;
-        return Ok(Takes::NOTHING);
-    }
-    match tun::set_offload(fd, tun::OFFLOADS_USO) {
-        Ok(()) => Ok(Takes::EVERYTHING),
-        Err(Errno::INVAL) => {
-            tun::set_offload(fd, tun::OFFLOADS).map_err(|errno| kept(what, "offloads", errno))?;
-            Ok(Takes { uso: false, ..Takes::EVERYTHING })
-        }
-        Err(errno) => Err(kept(what, "offloads", errno)),
-    }
-}
-
-fn kept(what: &str, which: &str, errno: Errno) -> Error {
-    let mut error = Error::system(what, &errno.into(), "CAP_NET_ADMIN");
-    error.why = format!("its {which} can't be set: {}", error.why);
-    error
-}
-
-fn get_iff_error(what: &str, errno: Errno) -> Error {
-    match errno {
-        Errno::NOTTY | Errno::INVAL | Errno::NOSYS | Errno::OPNOTSUPP => {
-            Error::failed(what, "is neither a TAP nor a macvtap")
-        }
-        Errno::BADFD => Error::failed(what, "is attached to no TAP, or its netdev is gone"),
-        Errno::NOLINK => Error::failed(what, "its macvtap is gone"),
-        errno => Error::failed(what, crate::error::describe(&errno.into())),
-    }
-}
-
 #[cfg(test)]
-mod tests {
+pub(crate) mod tests {
+    use rustix::net::{AddressFamily, SocketFlags, SocketType, socketpair};
+    use switch_core::frame::Checksum;
+
     use super::*;
+
+    /// A port over one end of a pair of message sockets, which keep frames
+    /// apart and in order as a TAP does, and the other end.
+    pub(crate) fn pair(header: bool) -> (FdPort, OwnedFd) {
+        let flags = SocketFlags::CLOEXEC | SocketFlags::NONBLOCK;
+        let (near, far) =
+            socketpair(AddressFamily::UNIX, SocketType::SEQPACKET, flags, None).unwrap();
+        let (header, takes) =
+            if header { (vnet::LEN, Takes::EVERYTHING) } else { (0, Takes::NOTHING) };
+        let settled = Settled { device: Device::Tap, flags: 0, header, takes };
+        (FdPort::new(near, settled), far)
+    }
+
+    fn frames(count: usize) -> Vec<Frame> {
+        (0..count).map(|_| Frame::new()).collect()
+    }
+
+    #[test]
+    fn a_header_comes_and_goes_with_the_frame() {
+        let (mut port, far) = pair(true);
+        let header = [1, 0, 0, 0, 0, 0, 34, 0, 16, 0, 0, 0];
+        let message = [&header[..], &[7; 60]].concat();
+        write(&far, &message).unwrap();
+        let mut into = frames(1);
+        assert_eq!(port.receive(&mut into), Ok(1));
+        assert_eq!(into[0].bytes(), [7; 60]);
+        assert_eq!(into[0].offload.checksum, Checksum::Partial { start: 34, offset: 16 });
+
+        into[0].push_tag(0x8100, 5);
+        into[0].push_tag(0x88a8, 6);
+        let bytes = into[0].bytes().to_vec();
+        port.transmit(&mut into[0]).unwrap();
+        assert_eq!(into[0].bytes(), bytes);
+        let mut sent = [0; 200];
+        let len = read(&far, &mut sent).unwrap();
+        assert_eq!(sent[..12], [1, 0, 0, 0, 0, 0, 42, 0, 16, 0, 0, 0]);
+        assert_eq!(sent[12..len], bytes);
+    }
+
+    #[test]
+    fn a_read_too_short_for_its_header_is_an_empty_frame() {
+        let (mut port, far) = pair(true);
+        write(&far, &[0; 5]).unwrap();
+        let mut into = frames(1);
+        assert_eq!(port.receive(&mut into), Ok(1));
+        assert!(into[0].is_empty());
+    }
+
+    #[test]
+    fn without_a_header_only_finished_frames_pass() {
+        let (mut port, far) = pair(false);
+        let mut frame = Frame::from_bytes(&[3; 14]);
+        port.transmit(&mut frame).unwrap();
+        let mut sent = [0; 20];
+        assert_eq!(read(&far, &mut sent), Ok(14));
+        frame.offload.checksum = Checksum::Partial { start: 14, offset: 0 };
+        assert_eq!(port.transmit(&mut frame), Err(TxError::Refused));
+        assert_eq!(port.transmit(&mut Frame::from_bytes(&[3; 13])), Err(TxError::Refused));
+        assert_eq!(read(&far, &mut sent), Err(Errno::AGAIN));
+    }
+
+    #[test]
+    fn fills_what_it_is_given_and_stops_when_empty() {
+        let (mut port, far) = pair(false);
+        for n in 0..5 {
+            write(&far, &[n; 60]).unwrap();
+        }
+        let mut into = frames(3);
+        assert_eq!(port.receive(&mut into), Ok(3));
+        assert_eq!(into[2].bytes(), [2; 60]);
+        assert_eq!(port.receive(&mut into), Ok(2));
+        assert_eq!(port.receive(&mut into), Ok(0));
+        assert_eq!(port.receive(&mut []), Ok(0));
+    }
+
+    #[test]
+    fn says_when_no_more_fits() {
+        let (mut port, _far) = pair(false);
+        let mut frame = Frame::from_bytes(&[1; 1500]);
+        let refused = (0..100_000).find_map(|_| port.transmit(&mut frame).err());
+        assert_eq!(refused, Some(TxError::Full));
+    }
 
     #[test]
     fn errors_of_a_write_say_what_to_do() {

@@ -6,16 +6,16 @@
 //! adopted already from one that was not.
 #![expect(unsafe_code, reason = "a number becomes a descriptor here")]
 
-use std::fs;
 use std::os::fd::{AsFd, BorrowedFd, FromRawFd, OwnedFd, RawFd};
 use std::sync::{Mutex, PoisonError};
 
 use rustix::fs::{AtFlags, OFlags, Stat, fcntl_getfl, fcntl_setfl, fstat, major, minor, statat};
 use rustix::io::{Errno, FdFlags, fcntl_getfd, fcntl_setfd};
-use rustix::net::{AddressFamily, SocketFlags, SocketType, netdevice, socket_with};
 
 use crate::Error;
-use crate::fd_port::{Device, FdPort, settle};
+use crate::fd_port::{Device, FdPort};
+use crate::lab::{Place, macvtap_device};
+use crate::settle::settle;
 use crate::tun;
 
 /// Two callers must not both find the same descriptor unclaimed.
@@ -57,16 +57,15 @@ pub fn adopt(number: RawFd) -> Result<FdPort, Error> {
     Ok(FdPort::new(fd, settled))
 }
 
-/// The netdev's name, when it is in the calling thread's namespace.
-///
-/// For a macvtap this looks in `/sys`, and so finds nothing when `/sys` shows another namespace.
+/// The netdev's name, when it is in the calling thread's namespace; `None` too
+/// when the kernel does not tell.
 pub fn netdev_here(port: &FdPort) -> Option<String> {
     let name = port.netdev_name()?;
     let here = match port.device() {
-        Device::Tap => tap_is_here(port.as_fd()),
-        Device::Macvtap => macvtap_is_here(port.as_fd(), &name),
+        Device::Tap => tap_is_here(port.as_fd()).unwrap_or(false),
+        Device::Macvtap => macvtap_is_here(port.as_fd(), &name).unwrap_or(false),
     };
-    here.unwrap_or(false).then_some(name)
+    here.then_some(name)
 }
 
 /// Makes the descriptor fit for the switch, and marks it as taken.
@@ -90,13 +89,12 @@ fn tap_is_here(fd: BorrowedFd<'_>) -> rustix::io::Result<bool> {
     Ok(same(theirs, ours))
 }
 
-fn macvtap_is_here(fd: BorrowedFd<'_>, name: &str) -> rustix::io::Result<bool> {
-    let any = socket_with(AddressFamily::INET, SocketType::DGRAM, SocketFlags::CLOEXEC, None)?;
-    let index = netdevice::name_to_index(&any, name)?;
-    let device = fstat(fd)?.st_rdev;
-    let listed = fs::read_to_string(format!("/sys/class/net/{name}/tap{index}/dev"));
-    let own = format!("{}:{}", major(device), minor(device));
-    Ok(listed.is_ok_and(|listed| listed.trim() == own))
+fn macvtap_is_here(fd: BorrowedFd<'_>, name: &str) -> Result<bool, Error> {
+    let found = Place::Here.links(|links| links.find(name))?;
+    let Some(link) = found else { return Ok(false) };
+    let device = fstat(fd).map_err(|errno| open_error(name, errno))?.st_rdev;
+    // The numbers are unique on the host, unlike names and indices.
+    Ok(macvtap_device(&Place::Here, &link)? == (major(device), minor(device)))
 }
 
 #[cfg(test)]

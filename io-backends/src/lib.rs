@@ -12,6 +12,7 @@ pub mod lab;
 pub mod macvtap;
 #[cfg(feature = "plain")]
 pub mod plain;
+mod settle;
 pub mod tap;
 mod tap_info;
 #[cfg(any(test, feature = "testing"))]

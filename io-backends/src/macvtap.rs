@@ -16,7 +16,8 @@ use rustix::io::Errno;
 use rustix::mount::{FsMountFlags, FsOpenFlags, MountAttrFlags, fsconfig_create, fsmount, fsopen};
 
 use crate::Error;
-use crate::fd_port::{FdPort, settle};
+use crate::fd_port::FdPort;
+use crate::settle::settle;
 use crate::tun::{self, flag};
 
 const NODE: &str = "macvtap";
@@ -88,4 +89,74 @@ fn open_error(what: &str, errno: Errno) -> Error {
 
 fn system(what: &str, errno: Errno, privilege: &str) -> Error {
     Error::system(what, &errno.into(), privilege)
+}
+
+#[cfg(test)]
+mod tests {
+    use switch_core::frame::Takes;
+    use switch_core::port::Port;
+
+    use super::*;
+    use crate::attachment::MacvtapMode;
+    use crate::fd_port::Device;
+    use crate::inherited::netdev_here;
+    use crate::lab::{LinkInfo, Place, macvtap_device};
+    use crate::testing::{enter_own_netns, in_own_netns};
+
+    /// A macvtap on one end of a veth, and its device numbers.
+    fn make(name: &'static str) -> (LinkInfo, (u32, u32)) {
+        let link = Place::Here
+            .links(|links| {
+                let lower = links.make_veth("lower", "far")?;
+                links.make_macvtap(name, &lower, MacvtapMode::Bridge)
+            })
+            .unwrap();
+        let numbers = macvtap_device(&Place::Here, &link).unwrap();
+        (link, numbers)
+    }
+
+    #[test]
+    fn opens_the_device_of_these_numbers() {
+        in_own_netns(|| {
+            let (link, (major, minor)) = make("mine");
+            let ports = open(major, minor, 2).unwrap();
+            assert_eq!(ports.len(), 2);
+            for port in &ports {
+                assert_eq!(port.device(), Device::Macvtap);
+                assert_eq!((port.vnet_header_len(), port.takes()), (12, Takes::EVERYTHING));
+                assert_eq!(port.netdev_name().as_deref(), Some("mine"));
+                assert_eq!(netdev_here(port).as_deref(), Some("mine"));
+            }
+            Place::Here.links(|links| links.delete(&link)).unwrap();
+            assert!(ports.iter().all(FdPort::is_gone));
+            assert_eq!(netdev_here(&ports[0]), None);
+            assert_eq!(open(major, minor, 1).unwrap_err().why, "there is no such macvtap");
+        });
+    }
+
+    /// Both have the same name and index, which is all `/dev/tapN` goes by.
+    #[test]
+    fn two_namespaces_with_the_same_index() {
+        in_own_netns(|| {
+            let (first, numbers) = make("twin");
+            std::thread::scope(|scope| {
+                scope.spawn(|| {
+                    enter_own_netns().unwrap();
+                    let (second, others) = make("twin");
+                    assert_eq!(first.index, second.index);
+                    assert_ne!(numbers, others);
+                    // Opened from outside: the device is told by its numbers alone.
+                    let port = open(numbers.0, numbers.1, 1).unwrap().remove(0);
+                    assert_eq!(netdev_here(&port), None);
+                    let port = open(others.0, others.1, 1).unwrap().remove(0);
+                    assert_eq!(netdev_here(&port).as_deref(), Some("twin"));
+                });
+            });
+        });
+    }
+
+    #[test]
+    fn a_count_of_queues_no_macvtap_has() {
+        assert!(open(0, 0, 0).is_err() && open(0, 0, MAX_QUEUES + 1).is_err());
+    }
 }

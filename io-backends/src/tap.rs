@@ -13,8 +13,10 @@ use std::os::fd::{AsFd, OwnedFd};
 use rustix::fs::{Mode, OFlags, open};
 use rustix::io::Errno;
 
-use crate::fd_port::{FdPort, Settled, settle};
-use crate::tun::{self, NAME_MAX, flag};
+use crate::fd_port::FdPort;
+use crate::lab::valid_name;
+use crate::settle::{Settled, settle};
+use crate::tun::{self, flag};
 use crate::{Error, ErrorKind, tap_info};
 
 const DEVICE: &str = "/dev/net/tun";
@@ -73,17 +75,11 @@ pub fn attach(name: &str, queues: u16) -> Result<Vec<FdPort>, Error> {
 /// Refuses what the kernel would not take literally as a netdev's name: it
 /// reads `%d` as a template and cuts what is too long.
 pub(crate) fn check_name(name: &str) -> Result<(), Error> {
-    let error = |why: &str| Err(Error::failed(name, why));
-    if name.is_empty() || name.len() > NAME_MAX {
-        return error("a netdev's name has 1 to 15 bytes");
+    if valid_name(name) {
+        return Ok(());
     }
-    if name == "." || name == ".." {
-        return error("is not a netdev's name");
-    }
-    if name.chars().any(|c| "/:%".contains(c) || c.is_whitespace() || c.is_control()) {
-        return error("a netdev's name has no '/', ':', '%' or white space");
-    }
-    Ok(())
+    Err(Error::failed(format!("{name:?}"), "can't be a netdev's name")
+        .hint("1 to 15 bytes, none of '/', ':', '%' or white space, not '.' or '..'"))
 }
 
 fn flags(name: &str, queues: u16) -> Result<u16, Error> {

@@ -1,14 +1,14 @@
 //! What the kernel says about a TAP before anybody attaches to it.
 
-use netlink_packet_core::{NLM_F_REQUEST, NetlinkHeader, NetlinkMessage, NetlinkPayload, Nla as _};
+use netlink_packet_core::Nla as _;
 use netlink_packet_route::RouteNetlinkMessage;
 use netlink_packet_route::link::{
     InfoData, InfoKind, InfoTun, LinkAttribute, LinkInfo, LinkMessage,
 };
-use netlink_sys::protocols::NETLINK_ROUTE;
-use netlink_sys::{Socket, SocketAddr};
+use rustix::io::Errno;
 
 use crate::Error;
+use crate::lab::netlink::{NET_ADMIN, Netlink, Refusal};
 
 /// `IFLA_TUN_…` (`linux/if_link.h`).
 const TYPE: u16 = 3;
@@ -30,33 +30,23 @@ pub(crate) struct TapInfo {
 
 /// Asks about the netdev `name` of the calling thread's namespace.
 pub(crate) fn query(name: &str) -> Result<TapInfo, Error> {
-    let failed = |error| Error::system(name, &error, "to ask the kernel for its links");
-    let answer = link(name).map_err(failed)?;
-    let NetlinkPayload::InnerMessage(RouteNetlinkMessage::NewLink(link)) = answer else {
-        return Err(Error::failed(name, "no such netdev here"));
-    };
+    let mut netlink = Netlink::open().map_err(|error| Error::system(name, &error, NET_ADMIN))?;
+    let link = link(&mut netlink, name).map_err(|refusal| refusal.about(name))?;
+    let link = link.ok_or_else(|| Error::failed(name, "there is no such netdev"))?;
     tap(&link).ok_or_else(|| Error::failed(name, "is a netdev, but not a TAP"))
 }
 
-fn link(name: &str) -> std::io::Result<NetlinkPayload<RouteNetlinkMessage>> {
-    let mut socket = Socket::new(NETLINK_ROUTE)?;
-    socket.bind_auto()?;
-    socket.connect(&SocketAddr::new(0, 0))?;
-
-    let mut link = LinkMessage::default();
-    link.attributes.push(LinkAttribute::IfName(name.into()));
-    let mut header = NetlinkHeader::default();
-    header.flags = NLM_F_REQUEST;
-    let mut request = NetlinkMessage::new(header, RouteNetlinkMessage::GetLink(link).into());
-    request.finalize();
-    let mut buffer = vec![0; request.buffer_len()];
-    request.serialize(&mut buffer);
-
-    socket.send(&buffer, 0)?;
-    let (answer, _) = socket.recv_from_full()?;
-    let answer = NetlinkMessage::deserialize(&answer)
-        .map_err(|error| std::io::Error::other(error.to_string()))?;
-    Ok(answer.payload)
+fn link(netlink: &mut Netlink, name: &str) -> Result<Option<LinkMessage>, Refusal> {
+    let mut request = LinkMessage::default();
+    request.attributes.push(LinkAttribute::IfName(name.into()));
+    match netlink.request(RouteNetlinkMessage::GetLink(request), 0) {
+        Ok(answers) => Ok(answers.into_iter().find_map(|answer| match answer {
+            RouteNetlinkMessage::NewLink(link) => Some(link),
+            _ => None,
+        })),
+        Err(refusal) if refusal.is(Errno::NODEV) => Ok(None),
+        Err(refusal) => Err(refusal),
+    }
 }
 
 fn tap(link: &LinkMessage) -> Option<TapInfo> {

@@ -37,7 +37,7 @@ pub(crate) const OFFLOADS: u32 =
 pub(crate) const OFFLOADS_USO: u32 = OFFLOADS | if_tun::TUN_F_USO4 | if_tun::TUN_F_USO6;
 
 /// Longest name of a netdev, bytes.
-pub(crate) const NAME_MAX: usize = 15;
+const NAME_MAX: usize = 15;
 
 fn request(name: &str, flags: u16) -> ifreq {
     let bytes = name.as_bytes();

@@ -21,7 +21,7 @@ mod journal;
 mod link;
 mod moving;
 mod named;
-mod netlink;
+pub(crate) mod netlink;
 pub mod netns;
 mod place;
 mod record;
