@@ -45,6 +45,11 @@ pub struct LinkInfo {
 }
 
 impl LinkInfo {
+    /// Whether it carries frames: it is set up and has a carrier.
+    pub fn runs(&self) -> bool {
+        self.up && self.carrier
+    }
+
     /// What a link message says; attributes it lacks are empty or 0.
     pub(super) fn read(message: &LinkMessage) -> LinkInfo {
         let flags = message.header.flags;

@@ -24,10 +24,12 @@ mod named;
 pub(crate) mod netlink;
 pub mod netns;
 mod place;
+mod receive;
 mod record;
 #[cfg(test)]
 mod scratch;
 mod undo;
+mod watch;
 
 pub use change::Wanted;
 pub use claims::Found;
@@ -38,3 +40,4 @@ pub use moving::move_netdev;
 pub use netns::NsIdentity;
 pub use place::Place;
 pub use undo::{Left, Report};
+pub use watch::{LinkEvent, LinkWatch, Watched};
