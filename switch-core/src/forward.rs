@@ -239,7 +239,8 @@ fn payload_len(frame: &Frame) -> usize {
     } else {
         2
     };
-    segment::measured_len(frame) - HEADER - TAG * tags
+    // Of a frame as short as that, the second tag is payload too.
+    segment::measured_len(frame).saturating_sub(HEADER + TAG * tags)
 }
 
 #[cfg(test)]

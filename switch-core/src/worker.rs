@@ -245,8 +245,11 @@ impl<E: Engine> Delivery<'_, E> {
             self.segment(burst, slot, port);
         } else {
             let slot = if alone { slot } else { self.copy(burst, slot) };
-            checksum::finish(&mut burst.frames_mut()[slot]);
-            self.enqueue(burst, Tx::new(port.id, slot, burst.frames()[slot].len()));
+            if checksum::finish(&mut burst.frames_mut()[slot]) {
+                self.enqueue(burst, Tx::new(port.id, slot, burst.frames()[slot].len()));
+            } else {
+                self.counters.port(port.id).drop(Drop::BadSegments);
+            }
         }
     }
 

@@ -1,0 +1,215 @@
+//! From what a user wrote to an open port, and back.
+//!
+//! Everything made on the way is in the [`Journal`] before it is made; when a
+//! step fails, what the steps before it made is undone. Descriptors are opened
+//! in the switch's own namespace, and only then does the netdev move, so that
+//! nothing here keeps a namespace alive.
+
+use std::sync::atomic::{AtomicU32, Ordering};
+
+use switch_core::Port;
+use switch_core::frame::Takes;
+
+use crate::attachment::{Attachment, Kind, MacvtapMode, Netns};
+use crate::error::Error;
+use crate::fd_port::FdPort;
+use crate::lab::{Journal, LinkInfo, Place, Wanted, macvtap_device, move_netdev, netns};
+use crate::{inherited, macvtap, tap};
+
+/// Tries to find a name for a macvtap that nobody takes in the same moment.
+const NAME_TRIES: usize = 16;
+
+/// A port's device, open.
+pub struct Attached {
+    /// One descriptor a queue.
+    pub queues: Vec<FdPort>,
+    /// What the device takes unfinished.
+    pub takes: Takes,
+    /// Its netdev and where that is; `None` when it is in a namespace the switch cannot see.
+    pub netdev: Option<(Place, LinkInfo)>,
+}
+
+/// Attaches the port `name`, with `queues` queues where the attachment leaves it open.
+///
+/// # Errors
+/// When anything it needs is missing or taken; the host is then as it was,
+/// or the error's hint says what could not be undone.
+pub fn attach(
+    journal: &mut Journal,
+    name: &str,
+    attachment: &Attachment,
+    queues: u16,
+) -> Result<Attached, Error> {
+    let queues = attachment.queues.unwrap_or(queues);
+    let mut steps = Steps { journal, name, attachment, queues };
+    let made = match &attachment.kind {
+        Kind::Tap { name, existing: false } => steps.new_tap(name),
+        Kind::Tap { name, existing: true } => steps.existing_tap(name),
+        Kind::Macvtap { lower, mode } => steps.macvtap(lower, *mode),
+        Kind::Fd(number) => adopt(*number),
+    };
+    made.map_err(|error| undo(journal, name, error))
+}
+
+/// Takes an attached port's descriptor for `port add`: it came from another process.
+///
+/// # Errors
+/// When it is no TAP or macvtap.
+pub fn adopt(number: i32) -> Result<Attached, Error> {
+    let port = inherited::adopt(number)?;
+    let netdev = match inherited::netdev_here(&port) {
+        Some(name) => Place::Here.links(|links| links.find(&name))?,
+        None => None,
+    };
+    Ok(attached(vec![port], netdev.map(|link| (Place::Here, link))))
+}
+
+/// Whether the place a port needs is there: false while its namespace is
+/// gone, which is not the switch's to make again.
+pub fn place_exists(attachment: &Attachment) -> bool {
+    attachment.netns.as_ref().is_none_or(|netns| netns::exists(netns).unwrap_or(false))
+}
+
+fn undo(journal: &mut Journal, name: &str, error: Error) -> Error {
+    let kept = journal.undo_port(name).kept;
+    match kept.first() {
+        Some(left) => error.hint(format!("left behind: {left}")),
+        None => error,
+    }
+}
+
+fn attached(queues: Vec<FdPort>, netdev: Option<(Place, LinkInfo)>) -> Attached {
+    let takes = queues.first().map_or(Takes::NOTHING, Port::takes);
+    Attached { queues, takes, netdev }
+}
+
+struct Steps<'s> {
+    journal: &'s mut Journal,
+    name: &'s str,
+    attachment: &'s Attachment,
+    queues: u16,
+}
+
+impl Steps<'_> {
+    fn place(&self) -> Place {
+        Place::from(self.attachment.netns.clone())
+    }
+
+    /// Claims or makes the namespace.
+    fn enter(&mut self) -> Result<(), Error> {
+        match &self.attachment.netns {
+            Some(Netns::Name(name)) => self.journal.namespace(self.name, name).map(drop),
+            Some(path @ Netns::Path(_)) => netns::identity(path).map(drop),
+            None => Ok(()),
+        }
+    }
+
+    /// A TAP that is to move is made under a name of its own, so that two
+    /// switches that start at once never meet.
+    fn new_tap(&mut self, name: &str) -> Result<Attached, Error> {
+        let taken = Place::Here.links(|links| links.find(name))?.is_some();
+        if taken {
+            let what = format!("netdev {name}");
+            return Err(Error::failed(what, "a netdev of that name is already there")
+                .hint("give the port another target, as in NAME=tap:TARGET, or say `existing`"));
+        }
+        self.enter()?;
+        let moves = self.attachment.netns.is_some();
+        let first_name = if moves { passing_name() } else { name.to_owned() };
+        let entry = self.journal.netdev(self.name, &Place::Here, &first_name, "tun", None)?;
+        let open = tap::create(&first_name, self.queues)?;
+        let link = Place::Here.links(|links| links.require(&first_name))?;
+        self.journal.is_at(entry, &Place::Here, &link)?;
+        let link = if moves {
+            let (place, journal) = (self.place(), &mut *self.journal);
+            let wanted = self.attachment.ifname.as_deref();
+            let plan = |name: &str| journal.will_be_at(entry, &place, name);
+            let link = move_netdev(&link, &Place::Here, &place, wanted, plan)?;
+            self.journal.is_at(entry, &place, &link)?;
+            link
+        } else {
+            link
+        };
+        self.finish(open, &link)
+    }
+
+    fn existing_tap(&mut self, name: &str) -> Result<Attached, Error> {
+        let link = Place::Here.links(|links| links.require(name))?;
+        self.enter()?;
+        let open = tap::attach(name, self.queues)?;
+        let entry = self.journal.borrow(self.name, &Place::Here, &link, self.attachment)?;
+        let link = if self.attachment.netns.is_some() {
+            let (place, journal) = (self.place(), &mut *self.journal);
+            let wanted = self.attachment.ifname.as_deref();
+            let plan = |name: &str| journal.will_be_at(entry, &place, name);
+            let link = move_netdev(&link, &Place::Here, &place, wanted, plan)?;
+            self.journal.is_at(entry, &place, &link)?;
+            link
+        } else {
+            link
+        };
+        self.finish(open, &link)
+    }
+
+    fn macvtap(&mut self, lower: &str, mode: MacvtapMode) -> Result<Attached, Error> {
+        let place = self.place();
+        let lower = place.links(|links| links.require(lower))?;
+        if !lower.up {
+            return Err(Error::failed(format!("netdev {}", lower.name), "it is down")
+                .hint(format!("set it up first: ip link set {} up", lower.name)));
+        }
+        let link = self.make_macvtap(&place, &lower, mode)?;
+        place.links(|links| {
+            links.set(&link, &Wanted { all_multicast: Some(true), ..Wanted::default() })
+        })?;
+        let (major, minor) = macvtap_device(&place, &link)?;
+        let open = macvtap::open(major, minor, self.queues)?;
+        self.finish(open, &link)
+    }
+
+    fn make_macvtap(
+        &mut self,
+        place: &Place,
+        lower: &LinkInfo,
+        mode: MacvtapMode,
+    ) -> Result<LinkInfo, Error> {
+        let mut tries = 0;
+        loop {
+            let name = match &self.attachment.ifname {
+                Some(name) => name.clone(),
+                None => passing_name(),
+            };
+            let kind = "macvtap";
+            let entry = self.journal.netdev(self.name, place, &name, kind, Some(lower))?;
+            match place.links(|links| links.make_macvtap(&name, lower, mode)) {
+                Ok(link) => {
+                    self.journal.is_at(entry, place, &link)?;
+                    return Ok(link);
+                }
+                Err(error) if tries == NAME_TRIES || self.attachment.ifname.is_some() => {
+                    return Err(error);
+                }
+                // Made-up names of a process that had this number before may still be there.
+                Err(error) if error.why.contains("already there") => tries += 1,
+                Err(error) => return Err(error),
+            }
+        }
+    }
+
+    /// Gives the netdev, now in its place, what the attachment says, and sets it up.
+    fn finish(&mut self, open: Vec<FdPort>, link: &LinkInfo) -> Result<Attached, Error> {
+        let place = self.place();
+        let link = place.links(|links| {
+            links.settle(link, self.attachment)?;
+            links.require(&link.name)
+        })?;
+        Ok(attached(open, Some((place, link))))
+    }
+}
+
+/// A netdev name of 15 bytes at most that no one else uses.
+fn passing_name() -> String {
+    static NEXT: AtomicU32 = AtomicU32::new(0);
+    let number = NEXT.fetch_add(1, Ordering::Relaxed) % 0x1_0000;
+    format!("nl{:x}.{number:x}", std::process::id())
+}
