@@ -30,7 +30,9 @@ impl Links {
         if self.place != Place::Here {
             self.raise_loopback()?;
         }
-        skip_duplicate_detection(&link.name);
+        if !link.up {
+            skip_duplicate_detection(&link.name);
+        }
         let wanted = Wanted {
             mac: attachment.mac,
             mtu: attachment.mtu,

@@ -194,7 +194,8 @@ fn read(message: &RouteNetlinkMessage) -> Option<LinkInfo> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::lab::scratch;
+    use crate::ErrorKind;
+    use crate::lab::{Journal, LinkWatch, scratch};
 
     #[test]
     fn names_a_netdev_can_have() {
@@ -232,6 +233,40 @@ mod tests {
                 Ok(())
             })
             .unwrap();
+    }
+
+    #[test]
+    fn a_missing_privilege_is_named() {
+        let there = scratch::netns();
+        let place = Place::In(there.netns.clone());
+        std::thread::spawn(move || {
+            scratch::drop_capabilities();
+            let error = place.links(Links::list).unwrap_err();
+            assert_eq!(
+                (error.kind, error.why.as_str()),
+                (ErrorKind::Privilege, "needs CAP_SYS_ADMIN")
+            );
+            let error = Place::Here.links(|links| links.make_veth("one", "two")).unwrap_err();
+            assert_eq!(
+                (error.kind, error.why.as_str()),
+                (ErrorKind::Privilege, "needs CAP_NET_ADMIN")
+            );
+            let error = LinkWatch::open().err().unwrap();
+            assert_eq!(
+                (error.kind, error.why.as_str()),
+                (ErrorKind::Privilege, "needs CAP_NET_BROADCAST")
+            );
+            let run = scratch::directory();
+            let mut journal = Journal::open(&run.0, "s").unwrap();
+            let error = journal.namespace("p", &scratch::name()).unwrap_err();
+            assert_eq!(
+                (error.kind, error.why.as_str()),
+                (ErrorKind::Privilege, "needs CAP_SYS_ADMIN")
+            );
+            assert!(journal.is_empty() && !run.0.join(".netns/made").exists());
+        })
+        .join()
+        .unwrap();
     }
 
     #[test]

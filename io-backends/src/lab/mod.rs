@@ -23,6 +23,7 @@ mod moving;
 mod named;
 pub(crate) mod netlink;
 pub mod netns;
+mod nsid;
 mod place;
 mod receive;
 mod record;

@@ -72,7 +72,7 @@ pub(super) fn remove(name: &str) -> Result<(), Error> {
 
 /// Gives the calling thread's namespace a name.
 fn show_own(path: &Path) -> io::Result<()> {
-    drop(OpenOptions::new().write(true).create_new(true).mode(0).open(path)?);
+    drop(OpenOptions::new().write(true).create_new(true).mode(0o000).open(path)?);
     mount_bind("/proc/thread-self/ns/net", path).map_err(|errno| {
         let _ = fs::remove_file(path);
         io::Error::from(errno)

@@ -37,12 +37,12 @@ pub(super) enum Thing {
 pub(super) struct Netdev {
     /// What it is, like `tun` or `macvtap`.
     pub(super) kind: Option<String>,
-    /// The index of the netdev it sits on, where that is part of what it is.
+    /// The index of the netdev it is made on.
     pub(super) lower: Option<u32>,
     /// Where it can be: one spot, or two while it is moved. The latest is last.
     pub(super) spots: Vec<Spot>,
     /// How to give it back; `None`: it is the switch's own, to be deleted.
-    pub(super) loan: Option<Loan>,
+    pub(super) loan: Option<Box<Loan>>,
 }
 
 /// A netdev's name in a place.
@@ -93,29 +93,29 @@ impl Netdev {
     fn at(&self, spot: &Spot) -> Result<Option<LinkInfo>, Error> {
         spot.place.links(|links| {
             let numbered = match spot.index {
-                Some(index) => links.get(index)?.filter(|link| self.is_alike(link)),
+                Some(index) => links.get(index)?.filter(|link| link.kind == self.kind),
                 None => None,
             };
             if numbered.is_some() {
                 return Ok(numbered);
             }
-            let named = links.find(&spot.name)?;
-            Ok(named.filter(|link| self.is_alike(link) && self.can_be(link, spot)))
+            Ok(links.find(&spot.name)?.filter(|link| self.can_be(link, spot)))
         })
     }
 
-    fn is_alike(&self, link: &LinkInfo) -> bool {
-        link.kind == self.kind && (self.lower.is_none() || link.lower == self.lower)
-    }
-
-    /// Whether one of its kind that only has its name can be it.
+    /// Whether a netdev that is only known to have its name can be it.
     fn can_be(&self, link: &LinkInfo, spot: &Spot) -> bool {
-        match &self.loan {
-            // A move changes the index and keeps the address.
-            Some(loan) => loan.mac() == link.mac,
-            // Made, and killed before its index was written; a TAP, though, went with its descriptor.
-            None => spot.index.is_none() && self.kind.as_deref() != Some("tun"),
-        }
+        link.kind == self.kind
+            && match &self.loan {
+                // A move changes the index and keeps the address.
+                Some(loan) => loan.mac() == link.mac,
+                // Made, and killed before its index was written; a TAP, though, went with its descriptor.
+                None => {
+                    spot.index.is_none()
+                        && link.lower == self.lower
+                        && self.kind.as_deref() != Some("tun")
+                }
+            }
     }
 
     /// Its name, for messages.

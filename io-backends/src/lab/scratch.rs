@@ -7,7 +7,9 @@ use std::process::{Child, Command, Stdio, id};
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::{Duration, Instant};
 
-use rustix::thread::{UnshareFlags, unshare_unsafe};
+use rustix::thread::{
+    CapabilitySet, CapabilitySets, UnshareFlags, set_capabilities, unshare_unsafe,
+};
 
 use super::named;
 use super::netns::{self, NsIdentity, in_netns};
@@ -118,6 +120,13 @@ pub(super) fn etc_netns(name: &str) -> Directory {
 pub(super) fn unshare_here() {
     // SAFETY: only the calling thread's network namespace changes.
     unsafe { unshare_unsafe(UnshareFlags::NEWNET) }.unwrap();
+}
+
+/// Takes every privilege from the calling thread, but not its user.
+pub(super) fn drop_capabilities() {
+    let none = CapabilitySet::empty();
+    let sets = CapabilitySets { effective: none, permitted: none, inheritable: none };
+    set_capabilities(None, sets).unwrap();
 }
 
 /// Runs a program to its end and returns what it printed.

@@ -12,20 +12,19 @@
 
 use std::collections::HashMap;
 use std::io;
-use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd, RawFd};
+use std::os::fd::{AsFd, AsRawFd, BorrowedFd, RawFd};
 
 use netlink_packet_core::{NetlinkBuffer, Parseable};
-use netlink_packet_route::RouteNetlinkMessage;
 use netlink_packet_route::link::{LinkAttribute, LinkMessage};
-use netlink_packet_route::nsid::{NsidAttribute, NsidMessage};
 use netlink_sys::Socket;
 use netlink_sys::protocols::NETLINK_ROUTE;
 use rustix::io::Errno;
 use switch_core::Mac;
 
 use super::link::{LinkInfo, numbered, one};
-use super::netlink::{Messages, Netlink, Refusal};
+use super::netlink::{Messages, Netlink};
 use super::netns::{self, NsIdentity};
+use super::nsid;
 use super::place::Place;
 use super::receive::{Datagram, receive};
 use crate::Error;
@@ -227,8 +226,7 @@ impl LinkWatch {
 
     /// A namespace's id was withdrawn: because it is gone, as a rule.
     fn read_end(&mut self, payload: &[u8], events: &mut Vec<LinkEvent>) {
-        let message = NsidMessage::parse(payload).ok();
-        let Some(id) = message.and_then(|message| id_in(&message)) else { return };
+        let Some(id) = nsid::read(payload) else { return };
         if self.own_id == Some(id) {
             self.own_id = None;
         }
@@ -274,36 +272,14 @@ impl LinkWatch {
             return Ok(None);
         }
         let file = netns::open(netns)?;
-        let id = self.given_id(&file).map_err(|refusal| refusal.about(netns::what(netns)))?;
+        let id = nsid::given(&mut self.netlink, &file)
+            .map_err(|refusal| refusal.about(netns::what(netns)))?;
         Ok(Some(id))
-    }
-
-    fn given_id(&mut self, file: &OwnedFd) -> Result<i32, Refusal> {
-        if let Some(id) = self.id(file)? {
-            return Ok(id);
-        }
-        let mut message = about(file);
-        // -1: the kernel chooses.
-        message.attributes.push(NsidAttribute::Id(-1));
-        match self.netlink.request(RouteNetlinkMessage::NewNsId(message), 0) {
-            // Somebody gave it one at the same moment.
-            Err(refusal) if !refusal.is(Errno::EXIST) => return Err(refusal),
-            _ => {}
-        }
-        self.id(file)?.ok_or_else(|| io::Error::other("the kernel gives it no id").into())
-    }
-
-    fn id(&mut self, file: &OwnedFd) -> Result<Option<i32>, Refusal> {
-        let answers = self.netlink.request(RouteNetlinkMessage::GetNsId(about(file)), 0)?;
-        Ok(answers.iter().find_map(|answer| match answer {
-            RouteNetlinkMessage::NewNsId(message) => id_in(message),
-            _ => None,
-        }))
     }
 
     fn learn_own_id(&mut self) {
         let own = std::fs::File::open("/proc/thread-self/ns/net");
-        self.own_id = own.ok().and_then(|file| self.id(&file.into()).ok().flatten());
+        self.own_id = own.ok().and_then(|file| nsid::find(&mut self.netlink, &file).ok().flatten());
     }
 }
 
@@ -327,20 +303,6 @@ fn listen() -> io::Result<Socket> {
     socket.add_membership(libc::RTNLGRP_LINK)?;
     socket.add_membership(libc::RTNLGRP_NSID)?;
     Ok(socket)
-}
-
-fn about(file: &OwnedFd) -> NsidMessage {
-    let mut message = NsidMessage::default();
-    message.attributes.push(NsidAttribute::Fd(file.as_raw_fd().cast_unsigned()));
-    message
-}
-
-/// The id in a message; none where it is -1.
-fn id_in(message: &NsidMessage) -> Option<i32> {
-    message.attributes.iter().find_map(|attribute| match attribute {
-        NsidAttribute::Id(id) if *id >= 0 => Some(*id),
-        _ => None,
-    })
 }
 
 /// Tells what is new about a netdev.

@@ -2,6 +2,9 @@
 
 use std::time::{Duration, Instant};
 
+use netlink_packet_core::Emitable;
+use netlink_packet_route::nsid::{NsidAttribute, NsidMessage};
+
 use super::*;
 use crate::attachment::{MacvtapMode, Netns};
 use crate::lab::scratch::{self, Scratch};
@@ -200,8 +203,8 @@ fn an_old_end_read_late_removes_nothing() {
         let mut events = Vec::new();
         let mut end = NsidMessage::default();
         end.attributes.push(NsidAttribute::Id(0));
-        let mut payload = vec![0; netlink_packet_core::Emitable::buffer_len(&end)];
-        netlink_packet_core::Emitable::emit(&end, &mut payload);
+        let mut payload = vec![0; end.buffer_len()];
+        end.emit(&mut payload);
         watch.read_end(&payload, &mut events);
         assert_eq!(events, []);
         assert!(watch.state_of(seat).unwrap().is_some());
@@ -252,7 +255,7 @@ fn the_own_namespace_by_a_path_is_here_even_with_an_id_of_its_own() {
         let own = Place::In(Netns::Path(path.into()));
         let mut watch = LinkWatch::open().unwrap();
         let file = std::fs::File::open("/proc/thread-self/ns/net").unwrap();
-        let id = watch.given_id(&file.into()).unwrap();
+        let id = nsid::given(&mut watch.netlink, &file).unwrap();
         let (seat, link) = veth(&mut watch, &own);
         assert!(watch.followed.keys().all(|at| at.nsid.is_none()));
         set(&own, &link, &Wanted { mtu: Some(1400), ..Wanted::default() });
