@@ -1,0 +1,193 @@
+//! FRAME of `explain`: a frame in hexadecimal, or its header in words.
+
+use std::str::FromStr;
+
+use etherparse::{EtherType, Ethernet2Header, SingleVlanHeader, VlanId, VlanPcp};
+use switch_core::Mac;
+use switch_core::frame::MAX_FRAME;
+
+use super::nearest::likely;
+use super::value::{did_you_mean, quoted};
+use crate::error::CliError;
+
+/// The least Ethernet frame without its check sequence (802.3 clause 4A.4.2).
+const SHORTEST: usize = 60;
+/// The EtherType of a frame that names none: Local Experimental 1 (802-2014 clause 9.2.4).
+const EXPERIMENTAL: u16 = 0x88b5;
+
+const WORDS: [&str; 4] = ["dst", "src", "vlan", "type"];
+const FORM: &str = "a frame is hex bytes, or dst=MAC src=MAC [vlan=VID[.PCP]] [type=0xNNNN]";
+
+/// The bytes of the frame that `text` describes: hex digits with optional
+/// spaces, colons and `0x`, taken as they are; or
+/// `dst=MAC src=MAC [vlan=VID[.PCP]] [type=0xNNNN]`, padded with zeros to 60
+/// bytes. VID may be 0 (a priority tag) and 4095 (reserved): to see what
+/// becomes of them is what `explain` is for.
+///
+/// ```
+/// use netloom::config::parse_frame;
+/// let frame = parse_frame("dst=02:00:00:00:00:0b src=02:00:00:00:00:0a vlan=10.7").unwrap();
+/// assert_eq!(frame.len(), 60);
+/// assert_eq!(frame[12..16], [0x81, 0x00, 0xe0, 0x0a]);
+/// assert_eq!(parse_frame("0x02 00:0a").unwrap(), [0x02, 0x00, 0x0a]);
+/// ```
+///
+/// # Errors
+/// Exit 2, naming the word that is wrong.
+pub fn parse_frame(text: &str) -> Result<Vec<u8>, CliError> {
+    let bytes = if text.contains('=') { from_words(text) } else { from_hex(text) }?;
+    match bytes.len() {
+        0 => Err(CliError::usage("frame", "it is empty").hint(FORM)),
+        length if length > MAX_FRAME => {
+            let why = format!("{length} bytes are more than the {MAX_FRAME} a frame has at most");
+            Err(CliError::usage("frame", why))
+        }
+        _ => Ok(bytes),
+    }
+}
+
+fn wrong(word: &str, why: &str) -> CliError {
+    CliError::usage(format!("frame: {}", quoted(word)), why)
+}
+
+fn from_hex(text: &str) -> Result<Vec<u8>, CliError> {
+    let mut digits = Vec::with_capacity(text.len());
+    for word in text.split_whitespace() {
+        for c in word.strip_prefix("0x").unwrap_or(word).chars().filter(|c| *c != ':') {
+            let digit = c.to_digit(16).and_then(|digit| u8::try_from(digit).ok());
+            digits.push(digit.ok_or_else(|| wrong(word, "not hexadecimal").hint(FORM))?);
+        }
+    }
+    let (pairs, rest) = digits.as_chunks::<2>();
+    if !rest.is_empty() {
+        let why = format!("an odd number of hex digits ({})", digits.len());
+        return Err(CliError::usage("frame", why));
+    }
+    Ok(pairs.iter().map(|[high, low]| high << 4 | low).collect())
+}
+
+fn from_words(text: &str) -> Result<Vec<u8>, CliError> {
+    let mut values: [Option<&str>; WORDS.len()] = [None; WORDS.len()];
+    for word in text.split_whitespace() {
+        let (key, value) =
+            word.split_once('=').ok_or_else(|| wrong(word, "not KEY=VALUE").hint(FORM))?;
+        let Some(index) = WORDS.iter().position(|known| *known == key) else {
+            let hint = likely(key, WORDS).map_or(FORM.to_owned(), did_you_mean);
+            return Err(wrong(word, &format!("unknown key {}", quoted(key))).hint(hint));
+        };
+        if values[index].replace(value).is_some() {
+            return Err(wrong(word, &format!("{key} is given twice")));
+        }
+    }
+    let [dst, src, vlan, ether_type] = values;
+    let ether_type = match ether_type {
+        Some(text) => EtherType(hex16(text).ok_or_else(|| bad("type", text, "like 0x0800"))?),
+        None => EtherType(EXPERIMENTAL),
+    };
+    let vlan = vlan.map(|text| tag(text, ether_type)).transpose()?;
+    let ethernet = Ethernet2Header {
+        destination: mac("dst", dst)?,
+        source: mac("src", src)?,
+        ether_type: if vlan.is_some() { EtherType::VLAN_TAGGED_FRAME } else { ether_type },
+    };
+    let mut bytes = ethernet.to_bytes().to_vec();
+    bytes.extend(vlan.iter().flat_map(SingleVlanHeader::to_bytes));
+    bytes.resize(bytes.len().max(SHORTEST), 0);
+    Ok(bytes)
+}
+
+fn bad(key: &str, value: &str, expected: &str) -> CliError {
+    wrong(&format!("{key}={value}"), &format!("{key} is not {expected}"))
+}
+
+fn mac(key: &str, value: Option<&str>) -> Result<[u8; 6], CliError> {
+    let Some(text) = value else {
+        let missing = format!("{key}= is missing");
+        return Err(CliError::usage("frame", missing).hint(FORM));
+    };
+    let mac =
+        Mac::from_str(text).map_err(|_| bad(key, text, "a MAC address like 02:00:00:00:00:0a"))?;
+    Ok(mac.octets())
+}
+
+/// `VID[.PCP]`.
+fn tag(text: &str, ether_type: EtherType) -> Result<SingleVlanHeader, CliError> {
+    let error = || bad("vlan", text, "VID or VID.PCP, with VID at most 4095 and PCP at most 7");
+    let (vid, pcp) = text.split_once('.').unwrap_or((text, "0"));
+    let number = |text| super::value::digits(text).and_then(|n| u16::try_from(n).ok());
+    let vlan_id = number(vid).and_then(|vid| VlanId::try_new(vid).ok()).ok_or_else(error)?;
+    let pcp = number(pcp).and_then(|pcp| u8::try_from(pcp).ok()).ok_or_else(error)?;
+    let pcp = VlanPcp::try_new(pcp).map_err(|_| error())?;
+    Ok(SingleVlanHeader { pcp, drop_eligible_indicator: false, vlan_id, ether_type })
+}
+
+fn hex16(text: &str) -> Option<u16> {
+    let digits = text.strip_prefix("0x")?;
+    let plain = (1..=4).contains(&digits.len()) && digits.bytes().all(|b| b.is_ascii_hexdigit());
+    plain.then(|| u16::from_str_radix(digits, 16).ok()).flatten()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use etherparse::SlicedPacket;
+
+    const PAIR: &str = "dst=02:00:00:00:00:0b src=02:00:00:00:00:0a";
+
+    #[test]
+    fn words_make_the_frame_another_parser_reads() {
+        let bytes = parse_frame(&format!("{PAIR} vlan=4095.7 type=0x0806")).unwrap();
+        assert_eq!(bytes.len(), 60);
+        let parsed = Ethernet2Header::from_slice(&bytes).unwrap();
+        assert_eq!(parsed.0.destination, [2, 0, 0, 0, 0, 0xb]);
+        assert_eq!(parsed.0.source, [2, 0, 0, 0, 0, 0xa]);
+        let (vlan, _) = SingleVlanHeader::from_slice(parsed.1).unwrap();
+        assert_eq!((vlan.vlan_id.value(), vlan.pcp.value()), (4095, 7));
+        assert_eq!(vlan.ether_type, EtherType::ARP);
+    }
+
+    #[test]
+    fn without_vlan_there_is_no_tag() {
+        let bytes = parse_frame(PAIR).unwrap();
+        assert_eq!((bytes.len(), &bytes[12..14]), (60, &[0x88, 0xb5][..]));
+        assert!(SlicedPacket::from_ethernet(&bytes).unwrap().link_exts.is_empty());
+    }
+
+    #[test]
+    fn hex_is_taken_as_it_is() {
+        for text in ["020a", "02 0A", "0x02 0x0a", "02:0a", " 0\t2:0 a\n"] {
+            assert_eq!(parse_frame(text).unwrap(), [0x02, 0x0a], "{text:?}");
+        }
+    }
+
+    #[test]
+    fn what_is_wrong_is_named() {
+        for (text, message) in [
+            ("", "frame: it is empty"),
+            (":", "frame: it is empty"),
+            ("123", "frame: an odd number of hex digits (3)"),
+            ("12 xy", "frame: \"xy\": not hexadecimal"),
+            ("dst=1", "frame: \"dst=1\": dst is not a MAC address like 02:00:00:00:00:0a"),
+            ("src=02:00:00:00:00:0a", "frame: dst= is missing"),
+            (
+                &format!("{PAIR} dst=02:00:00:00:00:0c"),
+                "frame: \"dst=02:00:00:00:00:0c\": dst is given twice",
+            ),
+            (&format!("{PAIR} vid=4"), "frame: \"vid=4\": unknown key \"vid\""),
+            (&format!("{PAIR} vlan"), "frame: \"vlan\": not KEY=VALUE"),
+            (&format!("{PAIR} type=800"), "frame: \"type=800\": type is not like 0x0800"),
+            (&format!("{PAIR} type=0x+80"), "frame: \"type=0x+80\": type is not like 0x0800"),
+            (
+                &format!("{PAIR} vlan=4096"),
+                "frame: \"vlan=4096\": vlan is not VID or VID.PCP, with VID at most 4095 and PCP at most 7",
+            ),
+        ] {
+            let error = parse_frame(text).unwrap_err();
+            assert_eq!((error.exit, error.to_string().as_str()), (2, message));
+        }
+        assert!(parse_frame(&"00".repeat(MAX_FRAME + 1)).is_err());
+        for vlan in ["", ".", "1.", ".1", "1.8", "1.1.1", "-1", "1.256", "65536"] {
+            assert!(parse_frame(&format!("{PAIR} vlan={vlan}")).is_err(), "{vlan}");
+        }
+    }
+}

@@ -1,0 +1,107 @@
+//! What a user writes, as values: port SPECs, settings and TOML files.
+//!
+//! A SPEC is `NAME=KIND[:TARGET][,KEY[=VALUE]]...`; a file has the same words
+//! as keys. Each key is a row of one table (`keys`), read by one reader in
+//! both notations; a port is collected in a draft, whose last step checks what
+//! needs more than one key; [`merge`] checks what needs more than one port.
+//! Nothing here looks at the host.
+
+mod claims;
+mod draft;
+mod file;
+mod frame_spec;
+mod keys;
+mod link_keys;
+mod names;
+mod nearest;
+mod port_keys;
+mod reference;
+mod rule_keys;
+mod spec;
+mod switch_keys;
+mod value;
+
+use io_backends::Attachment;
+use switch_core::config::{Config, DEFAULT_FDB_CAPACITY, PortConfig};
+
+pub use file::{load, parse_file};
+pub use frame_spec::parse_frame;
+pub use names::{DEFAULT_SWITCH, NAME_MAX, NETDEV_MAX, is_name, is_netdev, netns, switch_name};
+pub(crate) use names::{mac_arg, name_arg, vid_arg};
+pub use reference::{Row, file_reference, kind_reference, rule_reference, spec_reference};
+pub use spec::{Settings, parse_settings, parse_spec};
+
+use crate::error::CliError;
+
+/// How many threads forward, and where.
+#[derive(Clone, PartialEq, Eq, Debug, Default)]
+pub enum Workers {
+    /// The program chooses.
+    #[default]
+    Auto,
+    /// This many, 1–256, wherever the kernel runs them.
+    Count(usize),
+    /// One pinned on each of these CPUs.
+    Cpus(Vec<usize>),
+}
+
+/// How frames are read and written.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+pub enum Engine {
+    /// The program chooses.
+    #[default]
+    Auto,
+    /// `epoll`, and a system call a frame.
+    Epoll,
+    /// `io_uring`, many frames a system call.
+    IoUring,
+}
+
+/// All that describes one switch.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct SwitchConfig {
+    /// Its name, if the file says one.
+    pub name: Option<String>,
+    /// How many addresses the FDB holds, 64–4194304.
+    pub fdb_capacity: u32,
+    /// Its forwarding threads.
+    pub workers: Workers,
+    /// Its I/O engine.
+    pub engine: Engine,
+    /// Its rules and ports.
+    pub config: Config<Attachment>,
+}
+
+impl Default for SwitchConfig {
+    fn default() -> Self {
+        SwitchConfig {
+            name: None,
+            fdb_capacity: DEFAULT_FDB_CAPACITY,
+            workers: Workers::default(),
+            engine: Engine::default(),
+            config: Config::default(),
+        }
+    }
+}
+
+/// `base` with more ports behind its own.
+///
+/// # Errors
+/// Exit 2 if a port has the name or the far end of another, or there are more than 4096.
+pub fn merge(
+    mut base: SwitchConfig,
+    ports: Vec<PortConfig<Attachment>>,
+) -> Result<SwitchConfig, CliError> {
+    let mut claims = claims::Claims::default();
+    for port in base.config.ports.iter().chain(&ports) {
+        claims.add(port).map_err(|clash| {
+            let why = if clash.first.is_some() { "the name is used twice" } else { &clash.why };
+            CliError { hint: clash.hint, ..CliError::usage(format!("port {:?}", port.name), why) }
+        })?;
+    }
+    base.config.ports.extend(ports);
+    Ok(base)
+}
+
+#[cfg(test)]
+mod tests;
