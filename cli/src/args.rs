@@ -66,7 +66,8 @@ pub enum Command {
     /// Makes what FILE and the SPECs describe and forwards until interrupted; then removes
     /// what it made. A SPEC is NAME=KIND[:TARGET][,KEY[=VALUE]]...
     ///
-    /// Example: netloom up -d --port a=tap,netns=a,addr=10.9.0.1/24 --port b=tap,netns=b,addr=10.9.0.2/24
+    /// Example: netloom up -d --port a=tap,netns=a,addr=10.9.0.1/24
+    /// --port b=tap,netns=b,addr=10.9.0.2/24
     #[command(after_long_help = help::spec_help())]
     Up(Up),
     /// Stop a switch and remove what it made

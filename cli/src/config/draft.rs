@@ -176,7 +176,7 @@ impl Draft {
     }
 
     fn needs_target(&self, kind: &str, like: &str) -> Mistake {
-        Mistake::new(self.target_place(), format!("a {kind} port needs a target"))
+        Mistake::new(self.target_place(), format!("kind {kind} needs a target"))
             .hint(format!("{like}, as NAME={kind}:TARGET or target = \"...\""))
     }
 }
@@ -196,7 +196,8 @@ fn tap(draft: &Draft) -> Result<Kind, Mistake> {
         None => {
             let why = format!("{} is too long for a netdev's name", quoted(&draft.name));
             return Err(Mistake::new(draft.place("name").unwrap_or(0), why).hint(format!(
-                "give a target of at most {NETDEV_MAX} bytes, as NAME=tap:TARGET or target = \"...\""
+                "give a target of at most {NETDEV_MAX} bytes, as NAME=tap:TARGET or \
+                 target = \"...\""
             )));
         }
     };

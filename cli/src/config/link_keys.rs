@@ -86,7 +86,8 @@ pub(crate) static KEYS: [Key<Draft>; 9] = [
         form: "=MODE",
         expected: Expected::Choice(MODES),
         default: "passthru",
-        help: "how macvtaps share the lower netdev; only passthru carries addresses other than the macvtap's own",
+        help: "how macvtaps share the lower netdev; only passthru carries addresses other than \
+               the macvtap's own",
         set: |port, given| {
             port.mode = match MODES[given.choice(MODES)?] {
                 "bridge" => MacvtapMode::Bridge,

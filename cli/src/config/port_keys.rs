@@ -26,14 +26,14 @@ pub(crate) fn find(
     if let Some(key) = key.filter(|key| takes(key)) {
         return Ok(key);
     }
-    let owner = kind.map_or("a port".to_owned(), |kind| format!("a {kind} port"));
+    let owner = kind.map_or("a port".to_owned(), |kind| format!("kind {kind}"));
     let mut known: Vec<_> = keys().filter(|key| takes(key)).map(|key| key.name).collect();
     known.extend(head);
     known.sort_unstable();
     let Some(key) = key else { return Err(unknown(at, word, &known, &owner)) };
     let why = format!("key {word:?} does not belong to {owner}");
     let (owners, known) = (listed(key.kinds, "and"), listed(&known, "and"));
-    Err(Mistake::new(at, why).hint(format!("{word} is for {owners} ports; {owner} takes {known}")))
+    Err(Mistake::new(at, why).hint(format!("{word} is for {owners}; {owner} takes {known}")))
 }
 
 #[cfg(test)]

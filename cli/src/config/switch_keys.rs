@@ -67,7 +67,8 @@ pub(crate) static KEYS: [Key<SwitchConfig>; 6] = [
             "a number from 1 to 256, a list of CPUs like \"0-1,3\", or \"auto\"",
         ),
         default: "\"auto\"",
-        help: "how many threads forward; a list of CPUs pins a thread on each, \"auto\" lets the program choose",
+        help: "how many threads forward; a list of CPUs pins a thread on each, \"auto\" lets the \
+               program choose",
         set: |switch, given| {
             switch.workers = workers(given)?;
             Ok(())
@@ -95,7 +96,8 @@ pub(crate) static KEYS: [Key<SwitchConfig>; 6] = [
         form: "=RULE",
         expected: Expected::Choice(L2CPS),
         default: "\"transparent\"",
-        help: "frames to 01-80-C2-00-00-00 to -0F: \"transparent\" relays all but MAC pause, \"standard\" none",
+        help: "frames to 01-80-C2-00-00-00 to -0F: \"transparent\" relays all but MAC pause, \
+               \"standard\" none",
         set: |switch, given| {
             switch.config.bridge.l2cp = match L2CPS[given.choice(L2CPS)?] {
                 "standard" => L2cp::Standard,

@@ -171,8 +171,8 @@ fn mistakes_in_tables() {
             ),
             (
                 "[[port]]\nname = \"a\"\nkind = \"fd\"\ntarget = 3\nmode = \"vepa\"\n",
-                "netloom: lab.toml:5:1: key \"mode\" does not belong to a fd port\n\
-                 hint: mode is for macvtap ports; a fd port takes access, bcast-flood, flood, \
+                "netloom: lab.toml:5:1: key \"mode\" does not belong to kind fd\n\
+                 hint: mode is for macvtap; kind fd takes access, bcast-flood, flood, \
                  isolated, kind, learning, mac-limit, mcast-flood, name, native, target, tpid, \
                  transparent, trunk and tunnel",
             ),

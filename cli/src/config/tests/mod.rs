@@ -1,6 +1,7 @@
 //! Configuration as a user writes it: what it means, and what is said of its mistakes.
 
 mod agreement;
+mod documentation;
 mod files;
 mod specs;
 

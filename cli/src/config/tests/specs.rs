@@ -113,12 +113,12 @@ fn mistakes_in_the_head() {
             ),
             (
                 "a=macvtap",
-                "netloom: port spec \"a=macvtap\": a macvtap port needs a target\n\
+                "netloom: port spec \"a=macvtap\": kind macvtap needs a target\n\
                  hint: the netdev to sit on, as NAME=macvtap:TARGET or target = \"...\"",
             ),
             (
                 "a=fd",
-                "netloom: port spec \"a=fd\": a fd port needs a target\n\
+                "netloom: port spec \"a=fd\": kind fd needs a target\n\
                  hint: the descriptor's number, as NAME=fd:TARGET or target = \"...\"",
             ),
             (
@@ -151,14 +151,14 @@ fn mistakes_in_the_keys() {
         ("a=tap,mac_limit=1", "unknown key \"mac_limit\"\nhint: did you mean \"mac-limit\"?".into()),
         (
             "a=fd:3,frobnicate",
-            "unknown key \"frobnicate\"\nhint: a fd port takes access, bcast-flood, flood, isolated, \
+            "unknown key \"frobnicate\"\nhint: kind fd takes access, bcast-flood, flood, isolated, \
              learning, mac-limit, mcast-flood, native, tpid, transparent, trunk and tunnel"
                 .into(),
         ),
         (
             "a=fd:3,addr=10.0.0.1/24",
-            "key \"addr\" does not belong to a fd port\n\
-             hint: addr is for tap ports; a fd port takes access, bcast-flood, flood, isolated, \
+            "key \"addr\" does not belong to kind fd\n\
+             hint: addr is for tap; kind fd takes access, bcast-flood, flood, isolated, \
              learning, mac-limit, mcast-flood, native, tpid, transparent, trunk and tunnel"
                 .into(),
         ),
