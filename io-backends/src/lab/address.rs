@@ -266,6 +266,24 @@ mod tests {
     }
 
     #[test]
+    fn an_address_added_to_a_running_netdev_does_not_wait_either() {
+        let there = scratch::netns();
+        there.run("ip", &["link", "add", "one", "type", "veth", "peer", "name", "two"]);
+        there.run("ip", &["link", "set", "two", "up"]);
+        there.run("ip", &["link", "set", "one", "up"]);
+        Place::In(there.netns.clone())
+            .links(|links| {
+                let link = links.require("one")?;
+                links.settle(&link, &attachment(&["fd00::1/64"], &[]))?;
+                let shown =
+                    there.run("ip", &["-6", "addr", "show", "dev", "one", "scope", "global"]);
+                assert!(shown.contains("fd00::1/64") && !shown.contains("tentative"), "{shown}");
+                Ok(())
+            })
+            .unwrap();
+    }
+
+    #[test]
     fn what_was_added_can_be_taken_away_twice() {
         let there = scratch::netns();
         let (address, gateway) = ("10.0.0.1/24".parse().unwrap(), "10.0.0.9".parse().unwrap());

@@ -223,17 +223,17 @@ mod tests {
 
     #[test]
     fn the_last_claim_takes_the_namespace_along() {
-        let (run, name) = (scratch::directory(), scratch::name());
+        let (run, name) = (scratch::directory(), scratch::claimed());
         let (_a, _b) = (Journal::open(&run.0, "a").unwrap(), Journal::open(&run.0, "b").unwrap());
         let claims = Claims::new(&run.0);
         assert_eq!(claims.claim(&name, "a", "p1"), Ok(Found::Made));
         assert_eq!(claims.claim(&name, "a", "p2"), Ok(Found::There));
         assert_eq!(claims.claim(&name, "b", "p1"), Ok(Found::There));
-        let made = netns::identity(&Netns::Name(name.clone())).unwrap();
+        let made = netns::identity(&Netns::Name(name.to_string())).unwrap();
         assert_eq!(claims.release(&name, "a", "p1"), Ok(Released::Kept));
         assert_eq!(claims.release(&name, "b", "p1"), Ok(Released::Kept));
         assert_eq!(claims.release(&name, "a", "p2"), Ok(Released::Removed(made)));
-        assert_eq!(netns::exists(&Netns::Name(name.clone())), Ok(false));
+        assert_eq!(netns::exists(&Netns::Name(name.to_string())), Ok(false));
         assert!(!run.0.join(".netns").exists());
         assert_eq!(claims.release(&name, "a", "p2"), Ok(Released::Kept));
     }
@@ -249,19 +249,19 @@ mod tests {
 
     #[test]
     fn one_that_took_the_name_since_stays() {
-        let (run, name) = (scratch::directory(), scratch::name());
+        let (run, name) = (scratch::directory(), scratch::claimed());
         let claims = Claims::new(&run.0);
         assert_eq!(claims.claim(&name, "a", "p"), Ok(Found::Made));
         scratch::run("ip", &["netns", "delete", &name]);
         scratch::run("ip", &["netns", "add", &name]);
         assert_eq!(claims.release(&name, "a", "p"), Ok(Released::Kept));
-        assert_eq!(netns::exists(&Netns::Name(name.clone())), Ok(true));
+        assert_eq!(netns::exists(&Netns::Name(name.to_string())), Ok(true));
         scratch::run("ip", &["netns", "delete", &name]);
     }
 
     #[test]
     fn a_dead_switch_does_not_hold_it() {
-        let (run, name) = (scratch::directory(), scratch::name());
+        let (run, name) = (scratch::directory(), scratch::claimed());
         let _b = Journal::open(&run.0, "b").unwrap();
         let claims = Claims::new(&run.0);
         assert_eq!(claims.claim(&name, "dead", "p"), Ok(Found::Made));
@@ -287,7 +287,7 @@ mod tests {
 
     #[test]
     fn many_at_once_make_it_once_and_remove_it_once() {
-        let (run, name) = (scratch::directory(), scratch::name());
+        let (run, name) = (scratch::directory(), scratch::claimed());
         let _a = Journal::open(&run.0, "a").unwrap();
         let all = |work: &(dyn Fn(String) -> bool + Sync)| {
             std::thread::scope(|scope| {

@@ -94,7 +94,8 @@ impl Journal {
         claimed.inspect_err(|_| self.forget(entry))
     }
 
-    /// Records a netdev before it is made at `place`. `kind` is the kernel's word
+    /// Records a netdev before it is made at `place`. If one of that name is
+    /// there, it is not taken for the new one, should making that fail. `kind` is the kernel's word
     /// for it (`tun` for a TAP), `lower` the netdev it will be made on.
     ///
     /// # Errors
@@ -108,6 +109,7 @@ impl Journal {
         lower: Option<&LinkInfo>,
     ) -> Result<Entry, Error> {
         let netdev = Netdev {
+            was_free: place.links(|links| links.find(name))?.is_none(),
             kind: Some(kind.into()),
             lower: lower.map(|lower| lower.index),
             spots: vec![spot(place, name, None)?],
@@ -133,6 +135,7 @@ impl Journal {
         let home = spot(place, &link.name, Some(link.index))?;
         let new = attachment.addr.iter().filter(|address| !addresses.contains(address));
         let netdev = Netdev {
+            was_free: false,
             kind: link.kind.clone(),
             lower: None,
             spots: vec![home.clone()],

@@ -27,7 +27,7 @@ pub(super) fn given(netlink: &mut Netlink, file: impl AsFd) -> Result<i32, Refus
 }
 
 /// The id of the namespace that `file` is, if it has one.
-pub(super) fn find(netlink: &mut Netlink, file: impl AsFd) -> Result<Option<i32>, Refusal> {
+fn find(netlink: &mut Netlink, file: impl AsFd) -> Result<Option<i32>, Refusal> {
     let answers = netlink.request(RouteNetlinkMessage::GetNsId(about(file)), 0)?;
     Ok(answers.iter().find_map(|answer| match answer {
         RouteNetlinkMessage::NewNsId(message) => id_in(message),

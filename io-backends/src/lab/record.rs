@@ -39,6 +39,8 @@ pub(super) struct Netdev {
     pub(super) kind: Option<String>,
     /// The index of the netdev it is made on.
     pub(super) lower: Option<u32>,
+    /// Whether its name was free before it was made, so that what has the name next is it.
+    pub(super) was_free: bool,
     /// Where it can be: one spot, or two while it is moved. The latest is last.
     pub(super) spots: Vec<Spot>,
     /// How to give it back; `None`: it is the switch's own, to be deleted.
@@ -111,7 +113,8 @@ impl Netdev {
                 Some(loan) => loan.mac() == link.mac,
                 // Made, and killed before its index was written; a TAP, though, went with its descriptor.
                 None => {
-                    spot.index.is_none()
+                    self.was_free
+                        && spot.index.is_none()
                         && link.lower == self.lower
                         && self.kind.as_deref() != Some("tun")
                 }

@@ -1,7 +1,9 @@
 //! What the tests of this folder share: throw-away names and namespaces.
 #![expect(unsafe_code, reason = "unshare has no safe wrapper")]
 
+use std::fmt;
 use std::fs;
+use std::ops::Deref;
 use std::path::PathBuf;
 use std::process::{Child, Command, Stdio, id};
 use std::sync::atomic::{AtomicU32, Ordering};
@@ -47,30 +49,42 @@ impl Scratch {
     }
 }
 
+impl Drop for Scratch {
+    fn drop(&mut self) {
+        let _ = named::remove(&self.name);
+    }
+}
+
 /// Starts a program in a namespace.
 pub(super) fn spawn_in(netns: &Netns, program: &str, arguments: &[&str]) -> Child {
     in_netns(netns, || Command::new(program).args(arguments).spawn()).unwrap().unwrap()
 }
 
-/// Something on the host that goes with the value, if it is there.
-pub(super) struct OnHost(String);
+/// A name for a namespace that a test makes some other way; the namespace goes with the value.
+pub(super) struct Claimed(String);
 
-impl OnHost {
-    /// A namespace of that name, whoever makes it.
-    pub(super) fn namespace(name: &str) -> OnHost {
-        OnHost(name.into())
+/// Thinks of such a name.
+pub(super) fn claimed() -> Claimed {
+    Claimed(name())
+}
+
+impl Deref for Claimed {
+    type Target = str;
+
+    fn deref(&self) -> &str {
+        &self.0
     }
 }
 
-impl Drop for OnHost {
+impl fmt::Display for Claimed {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self)
+    }
+}
+
+impl Drop for Claimed {
     fn drop(&mut self) {
         let _ = named::remove(&self.0);
-    }
-}
-
-impl Drop for Scratch {
-    fn drop(&mut self) {
-        let _ = named::remove(&self.name);
     }
 }
 

@@ -76,8 +76,6 @@ pub struct LinkWatch {
     netlink: Netlink,
     buffer: Vec<u8>,
     here: NsIdentity,
-    /// The id the switch's own namespace has in itself, if somebody gave it one.
-    own_id: Option<i32>,
     followed: HashMap<Seat, (Watched, LinkInfo)>,
     /// What [`LinkWatch::follow`] read for the next [`LinkWatch::drain`].
     pending: Vec<LinkEvent>,
@@ -91,18 +89,15 @@ impl LinkWatch {
     /// When CAP_NET_BROADCAST is missing or the kernel refuses.
     pub fn open() -> Result<LinkWatch, Error> {
         let failed = |error: &io::Error| Error::system("the link watch", error, NET_BROADCAST);
-        let mut watch = LinkWatch {
+        Ok(LinkWatch {
             socket: listen().map_err(|error| failed(&error))?,
             netlink: Netlink::open().map_err(|error| failed(&error))?,
             buffer: vec![0; DATAGRAM],
             here: NsIdentity::current()?,
-            own_id: None,
             followed: HashMap::new(),
             pending: Vec::new(),
             next: 0,
-        };
-        watch.learn_own_id();
-        Ok(watch)
+        })
     }
 
     /// Follows the netdev with that index at `place`; returns how it is now.
@@ -186,12 +181,11 @@ impl LinkWatch {
     }
 
     fn read(&mut self, datagram: Datagram, bytes: &[u8], events: &mut Vec<LinkEvent>) {
-        let nsid = datagram.nsid.filter(|id| self.own_id != Some(*id));
+        let nsid = datagram.nsid;
         for message in Messages(bytes) {
             match message.message_type() {
                 libc::RTM_NEWLINK | libc::RTM_DELLINK => self.read_link(nsid, &message, events),
                 // Ids that other namespaces give are none of ours.
-                libc::RTM_NEWNSID if nsid.is_none() => self.learn_own_id(),
                 libc::RTM_DELNSID if nsid.is_none() => self.read_end(message.payload(), events),
                 _ => {}
             }
@@ -227,9 +221,6 @@ impl LinkWatch {
     /// A namespace's id was withdrawn: because it is gone, as a rule.
     fn read_end(&mut self, payload: &[u8], events: &mut Vec<LinkEvent>) {
         let Some(id) = nsid::read(payload) else { return };
-        if self.own_id == Some(id) {
-            self.own_id = None;
-        }
         self.recheck(|seat| seat.nsid == Some(id), events);
     }
 
@@ -275,11 +266,6 @@ impl LinkWatch {
         let id = nsid::given(&mut self.netlink, &file)
             .map_err(|refusal| refusal.about(netns::what(netns)))?;
         Ok(Some(id))
-    }
-
-    fn learn_own_id(&mut self) {
-        let own = std::fs::File::open("/proc/thread-self/ns/net");
-        self.own_id = own.ok().and_then(|file| nsid::find(&mut self.netlink, &file).ok().flatten());
     }
 }
 

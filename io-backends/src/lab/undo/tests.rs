@@ -3,7 +3,7 @@
 use super::*;
 use crate::Attachment;
 use crate::attachment::{Kind, MacvtapMode, Netns};
-use crate::lab::scratch::{self, Directory, OnHost};
+use crate::lab::scratch::{self, Directory};
 use crate::lab::{Found, Links};
 use switch_core::Mac;
 
@@ -37,7 +37,7 @@ fn macvtap(journal: &mut Journal, place: &Place) -> LinkInfo {
 
 #[test]
 fn after_a_kill_what_was_made_goes_and_nothing_else() {
-    let (run, there, name) = (scratch::directory(), scratch::netns(), scratch::name());
+    let (run, there, name) = (scratch::directory(), scratch::netns(), scratch::claimed());
     let mut first = journal(&run);
     assert_eq!(first.namespace("a", &name).unwrap(), Found::Made);
     assert_eq!(first.namespace("m", &there.name).unwrap(), Found::There);
@@ -97,6 +97,55 @@ fn others_of_the_same_name_stay() {
 }
 
 #[test]
+fn what_had_the_name_before_stays_when_ours_cannot_be_made() {
+    let (run, there) = (scratch::directory(), scratch::netns());
+    let place = Place::In(there.netns.clone());
+    let make = |links: &mut Links, lower: &LinkInfo| {
+        links.make_macvtap("mv", lower, MacvtapMode::Bridge)
+    };
+    let lower = place.links(|links| links.make_veth("low", "far")).unwrap();
+    let other = place.links(|links| make(links, &lower)).unwrap();
+    let mut journal = journal(&run);
+    journal.netdev("m", &place, "mv", "macvtap", Some(&lower)).unwrap();
+    assert!(place.links(|links| make(links, &lower)).is_err());
+    assert_eq!(journal.undo_port("m").kept, []);
+    assert_eq!(find(&place, "mv"), Some(other));
+}
+
+#[test]
+fn another_kind_with_the_same_name_and_index_stays() {
+    let (run, there) = (scratch::directory(), scratch::netns());
+    let place = Place::In(there.netns.clone());
+    let mut first = journal(&run);
+    let made = macvtap(&mut first, &place);
+    place.links(|links| links.delete(&made)).unwrap();
+    let index = made.index.to_string();
+    there.run(
+        "ip",
+        &["link", "add", "mv", "index", &index, "type", "veth", "peer", "name", "other"],
+    );
+    killed(first, &run).undo();
+    assert_eq!(find(&place, "mv").map(|link| link.index), Some(made.index));
+}
+
+#[test]
+fn another_macvtap_of_the_same_name_stays_once_ours_is_known() {
+    let (run, there) = (scratch::directory(), scratch::netns());
+    let place = Place::In(there.netns.clone());
+    let mut first = journal(&run);
+    let made = macvtap(&mut first, &place);
+    let other = place
+        .links(|links| {
+            links.delete(&made)?;
+            let lower = links.require("low")?;
+            links.make_macvtap("mv", &lower, MacvtapMode::Bridge)
+        })
+        .unwrap();
+    killed(first, &run).undo();
+    assert_eq!(find(&place, "mv"), Some(other));
+}
+
+#[test]
 fn one_that_got_another_name_is_still_ours() {
     let (run, there) = (scratch::directory(), scratch::netns());
     let place = Place::In(there.netns.clone());
@@ -110,11 +159,10 @@ fn one_that_got_another_name_is_still_ours() {
 
 #[test]
 fn a_namespace_that_only_has_the_name_stays_with_all_in_it() {
-    let (run, name) = (scratch::directory(), scratch::name());
-    let _cleanup = OnHost::namespace(&name);
-    let mut first = journal(&run);
+    let (run, name) = (scratch::directory(), scratch::claimed());
+        let mut first = journal(&run);
     first.namespace("m", &name).unwrap();
-    let place = Place::In(Netns::Name(name.clone()));
+    let place = Place::In(Netns::Name(name.to_string()));
     macvtap(&mut first, &place);
     scratch::run("ip", &["netns", "delete", &name]);
     scratch::run("ip", &["netns", "add", &name]);
@@ -128,7 +176,7 @@ fn a_namespace_that_only_has_the_name_stays_with_all_in_it() {
 
 #[test]
 fn two_switches_share_a_namespace() {
-    let (run, name) = (scratch::directory(), scratch::name());
+    let (run, name) = (scratch::directory(), scratch::claimed());
     let (mut one, mut two) =
         (Journal::open(&run.0, "one").unwrap(), Journal::open(&run.0, "two").unwrap());
     assert_eq!(one.namespace("a", &name).unwrap(), Found::Made);
@@ -141,7 +189,7 @@ fn two_switches_share_a_namespace() {
 
 #[test]
 fn a_port_takes_only_its_own() {
-    let (run, shared, own) = (scratch::directory(), scratch::name(), scratch::name());
+    let (run, shared, own) = (scratch::directory(), scratch::claimed(), scratch::claimed());
     let mut journal = journal(&run);
     for (port, name) in [("a", &shared), ("b", &shared), ("b", &own)] {
         journal.namespace(port, name).unwrap();
@@ -153,12 +201,12 @@ fn a_port_takes_only_its_own() {
 
 #[test]
 fn processes_that_are_left_are_counted_and_spared() {
-    let (run, name) = (scratch::directory(), scratch::name());
+    let (run, name) = (scratch::directory(), scratch::claimed());
     let mut journal = journal(&run);
     journal.namespace("a", &name).unwrap();
-    let mut child = scratch::spawn_in(&Netns::Name(name.clone()), "sleep", &["60"]);
+    let mut child = scratch::spawn_in(&Netns::Name(name.to_string()), "sleep", &["60"]);
     let report = journal.undo();
-    assert_eq!(report.left, [Left { namespace: name.clone(), processes: 1 }]);
+    assert_eq!(report.left, [Left { namespace: name.to_string(), processes: 1 }]);
     assert!(child.try_wait().unwrap().is_none());
     child.kill().unwrap();
     child.wait().unwrap();
@@ -204,9 +252,9 @@ fn a_borrowed_netdev_is_given_back_as_it_was() {
 #[test]
 fn a_borrowed_netdev_comes_home_before_its_namespace_goes() {
     for is_recorded in [true, false] {
-        let (run, there, name) = (scratch::directory(), scratch::netns(), scratch::name());
+        let (run, there, name) = (scratch::directory(), scratch::netns(), scratch::claimed());
         let (home, away) =
-            (Place::In(there.netns.clone()), Place::In(Netns::Name(name.clone())));
+            (Place::In(there.netns.clone()), Place::In(Netns::Name(name.to_string())));
         let (was, attachment) = lent(&home);
         let mut first = journal(&run);
         first.namespace("p", &name).unwrap();
@@ -227,8 +275,8 @@ fn a_borrowed_netdev_comes_home_before_its_namespace_goes() {
 
 #[test]
 fn a_borrowed_netdev_that_cannot_come_home_keeps_its_namespace() {
-    let (run, there, name) = (scratch::directory(), scratch::netns(), scratch::name());
-    let (home, away) = (Place::In(there.netns.clone()), Place::In(Netns::Name(name.clone())));
+    let (run, there, name) = (scratch::directory(), scratch::netns(), scratch::claimed());
+    let (home, away) = (Place::In(there.netns.clone()), Place::In(Netns::Name(name.to_string())));
     let (was, attachment) = lent(&home);
     let mut first = journal(&run);
     first.namespace("p", &name).unwrap();
