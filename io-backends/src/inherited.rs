@@ -57,6 +57,17 @@ pub fn adopt(number: RawFd) -> Result<FdPort, Error> {
     Ok(FdPort::new(fd, settled))
 }
 
+/// Takes over a descriptor that another process sent.
+///
+/// # Errors
+/// As [`adopt`], where they apply.
+pub fn adopt_sent(fd: OwnedFd) -> Result<FdPort, Error> {
+    let what = "the descriptor sent along";
+    let settled = settle(fd.as_fd(), what)?;
+    take(fd.as_fd()).map_err(|errno| Error::failed(what, crate::error::describe(&errno.into())))?;
+    Ok(FdPort::new(fd, settled))
+}
+
 /// The netdev's name, when it is in the calling thread's namespace; `None` too
 /// when the kernel does not tell.
 pub fn netdev_here(port: &FdPort) -> Option<String> {

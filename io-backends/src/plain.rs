@@ -19,7 +19,7 @@ use tun_tap::{Iface, Mode};
 
 use crate::Error;
 use crate::fd_port::{lost_one_frame, tells_gone, tx_error};
-use crate::tap::check_name;
+use crate::tap::{check_name, open_error};
 
 /// A TAP by way of the `tun-tap` crate.
 pub struct PlainPort {
@@ -35,7 +35,7 @@ impl PlainPort {
     pub fn open(name: &str) -> Result<PlainPort, Error> {
         check_name(name)?;
         let error = |error: io::Error| match error.kind() {
-            io::ErrorKind::NotFound => Error::failed("/dev/net/tun", "is not there"),
+            io::ErrorKind::NotFound => open_error(Errno::NOENT),
             io::ErrorKind::ResourceBusy => Error::failed(name, "is held by another process"),
             _ => Error::system(name, &error, "CAP_NET_ADMIN"),
         };

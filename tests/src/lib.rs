@@ -1,1 +1,4 @@
-//! placeholder
+//! What tests over several crates share.
+
+pub mod conformance;
+pub mod frames;
