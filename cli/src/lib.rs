@@ -3,7 +3,13 @@
 //! [`args`] says what can be typed, [`config`] turns port SPECs and files into
 //! values, [`error`] is how every failure is told, [`manual`] writes the man pages.
 
+pub mod api;
 pub mod args;
+pub mod client;
+pub mod commands;
 pub mod config;
+pub mod daemon;
 pub mod error;
 pub mod manual;
+pub mod output;
+pub mod rundir;

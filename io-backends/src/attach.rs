@@ -5,6 +5,7 @@
 //! in the switch's own namespace, and only then does the netdev move, so that
 //! nothing here keeps a namespace alive.
 
+use std::os::fd::OwnedFd;
 use std::sync::atomic::{AtomicU32, Ordering};
 
 use switch_core::Port;
@@ -29,7 +30,8 @@ pub struct Attached {
     pub netdev: Option<(Place, LinkInfo)>,
 }
 
-/// Attaches the port `name`, with `queues` queues where the attachment leaves it open.
+/// Attaches the port `name`, with `queues` queues where the attachment leaves it
+/// open. `sent` is the descriptor of an `fd` port that came from another process.
 ///
 /// # Errors
 /// When anything it needs is missing or taken; the host is then as it was,
@@ -39,6 +41,7 @@ pub fn attach(
     name: &str,
     attachment: &Attachment,
     queues: u16,
+    sent: Option<OwnedFd>,
 ) -> Result<Attached, Error> {
     let queues = attachment.queues.unwrap_or(queues);
     let mut steps = Steps { journal, name, attachment, queues };
@@ -46,28 +49,27 @@ pub fn attach(
         Kind::Tap { name, existing: false } => steps.new_tap(name),
         Kind::Tap { name, existing: true } => steps.existing_tap(name),
         Kind::Macvtap { lower, mode } => steps.macvtap(lower, *mode),
-        Kind::Fd(number) => adopt(*number),
+        Kind::Fd(number) => adopt(*number, sent),
     };
     made.map_err(|error| undo(journal, name, error))
-}
-
-/// Takes an attached port's descriptor for `port add`: it came from another process.
-///
-/// # Errors
-/// When it is no TAP or macvtap.
-pub fn adopt(number: i32) -> Result<Attached, Error> {
-    let port = inherited::adopt(number)?;
-    let netdev = match inherited::netdev_here(&port) {
-        Some(name) => Place::Here.links(|links| links.find(&name))?,
-        None => None,
-    };
-    Ok(attached(vec![port], netdev.map(|link| (Place::Here, link))))
 }
 
 /// Whether the place a port needs is there: false while its namespace is
 /// gone, which is not the switch's to make again.
 pub fn place_exists(attachment: &Attachment) -> bool {
     attachment.netns.as_ref().is_none_or(|netns| netns::exists(netns).unwrap_or(false))
+}
+
+fn adopt(number: i32, sent: Option<OwnedFd>) -> Result<Attached, Error> {
+    let port = match sent {
+        Some(fd) => inherited::adopt_sent(fd)?,
+        None => inherited::adopt(number)?,
+    };
+    let netdev = match inherited::netdev_here(&port) {
+        Some(name) => Place::Here.links(|links| links.find(&name))?,
+        None => None,
+    };
+    Ok(attached(vec![port], netdev.map(|link| (Place::Here, link))))
 }
 
 fn undo(journal: &mut Journal, name: &str, error: Error) -> Error {

@@ -3,7 +3,9 @@
 //! This crate knows no FDB and no VLAN. [`attach`] turns what a user wrote into
 //! an open port; the ports' data plane implements [`switch_core::Port`].
 
+pub mod attach;
 pub mod attachment;
+pub mod daemonize;
 pub mod epoll;
 pub mod error;
 pub mod fd_port;
@@ -12,6 +14,8 @@ pub mod lab;
 pub mod macvtap;
 #[cfg(feature = "plain")]
 pub mod plain;
+pub mod probe;
+pub mod runner;
 mod settle;
 pub mod tap;
 mod tap_info;

@@ -5,7 +5,7 @@
 use crate::config::L2cp;
 use crate::drops::Drop;
 use crate::fdb::{Fdb, Learned};
-use crate::forward::{self, Admitted, Homes, Target};
+use crate::forward::{self, Admitted, Handover, Homes, Target};
 use crate::frame::Frame;
 use crate::port::PortId;
 use crate::tables::{Class, PortTable, Tables, TagEdit};
@@ -75,7 +75,10 @@ impl Walk<'_> {
         if self.tables.bridge.l2cp == L2cp::Transparent && forward::is_reserved(frame.dst) {
             self.say(format!("{} is a reserved address; this switch is a wire to it", frame.dst));
         }
-        self.learn(&frame);
+        if self.learn(&frame) && frame.src_key == frame.dst_key {
+            self.say("the destination is the source itself".into());
+            return Err(Drop::SamePort);
+        }
         let homes = Homes::of(self.fdb, &frame);
         match forward::resolve(self.tables, self.fdb, self.now, self.port, &frame, homes)? {
             Target::One(id) => {
@@ -87,14 +90,19 @@ impl Walk<'_> {
         }
     }
 
-    fn learn(&mut self, frame: &Admitted) {
+    /// Says what the source teaches; whether it is then known on the ingress port.
+    fn learn(&mut self, frame: &Admitted) -> bool {
         let src = frame.src_key.mac();
-        if !self.port.rules.learning {
-            return self.say(format!("source {src} is not learned: the port's learning is off"));
+        if !forward::learns(self.port) {
+            let why =
+                if self.port.link.up { "the port's learning is off" } else { "the port is down" };
+            self.say(format!("source {src} is not learned: {why}"));
+            return false;
         }
         let limit = self.port.rules.mac_limit;
         let name = |id: PortId| self.tables.port(id).map_or("a removed port", |port| &port.name);
-        let text = match self.fdb.would_learn(frame.src_key, self.port.id, limit) {
+        let learned = self.fdb.would_learn(frame.src_key, self.port.id, limit);
+        let text = match learned {
             Learned::Known => "is known on this port".to_owned(),
             Learned::New => "is new and is learned on this port".to_owned(),
             Learned::Moved(from) => format!("moves here from port {}", name(from)),
@@ -103,6 +111,7 @@ impl Walk<'_> {
             Learned::Full => "is not learned: the table is full".to_owned(),
         };
         self.say(format!("source {src} {text}"));
+        matches!(learned, Learned::Known | Learned::New | Learned::Moved(_))
     }
 
     fn flood(&mut self, frame: &Admitted, class: Class) -> Result<(), Drop> {
@@ -134,6 +143,11 @@ impl Walk<'_> {
         copy.copy_from(self.frame);
         edit_tag(&mut copy, edit);
         forward::check_egress(target, &copy)?;
+        let finish = match forward::hand_over(target, &copy)? {
+            Handover::Whole => String::new(),
+            Handover::Finished => ", its checksum finished".to_owned(),
+            Handover::Cut(cut) => format!(", cut into {} frames", cut.count()),
+        };
         let (tag, words) = match edit {
             TagEdit::Keep if frame.tag.is_some() => ("kept".to_owned(), "its tag kept".to_owned()),
             TagEdit::Keep => ("none".to_owned(), "unchanged, no tag".to_owned()),
@@ -146,7 +160,7 @@ impl Walk<'_> {
                 (tag.clone(), format!("its tag rewritten to {tag}"))
             }
         };
-        self.say(format!("out by port {}, {words}", target.name));
+        self.say(format!("out by port {}, {words}{finish}", target.name));
         self.answer.egress.push(Egress { port: target.name.clone(), tag });
         Ok(())
     }

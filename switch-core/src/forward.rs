@@ -9,10 +9,10 @@
 use crate::config::L2cp;
 use crate::drops::Drop;
 use crate::fdb::{Fdb, Home, Key, Learned};
-use crate::frame::Frame;
+use crate::frame::{Checksum, Frame, Offload};
 use crate::mac::Mac;
 use crate::port::PortId;
-use crate::segment;
+use crate::segment::{self, Segmenter};
 use crate::tables::{Class, PortTable, Tables, Tag, TagEdit};
 use crate::vlan::{Tci, Tpid, Vid, VlanMode};
 
@@ -58,10 +58,10 @@ pub enum Target {
 pub fn admit(tables: &Tables, port: &PortTable, frame: &Frame) -> Result<Admitted, Drop> {
     let bytes = frame.bytes();
     let header = bytes.first_chunk::<HEADER>().ok_or(Drop::TooShort)?;
-    if !frame.offload.fits(bytes.len()) {
+    let (vid, tag) = classify(&port.rules.vlan, bytes)?;
+    if !offload_holds(&frame.offload, tag, bytes.len()) {
         return Err(Drop::BadOffload);
     }
-    let (vid, tag) = classify(&port.rules.vlan, bytes)?;
     let [d0, d1, d2, d3, d4, d5, s0, s1, s2, s3, s4, s5, ..] = *header;
     let (dst, src) = (Mac::new([d0, d1, d2, d3, d4, d5]), Mac::new([s0, s1, s2, s3, s4, s5]));
     reserved(tables.bridge.l2cp, dst)?;
@@ -109,6 +109,20 @@ fn port_tag(tpid: Tpid, bytes: &[u8]) -> Result<Option<Tag>, Drop> {
     Ok(Some(Tag { tpid, tci: Tci(u16::from_be_bytes([tagged[14], tagged[15]])) }))
 }
 
+/// Whether an offload state is true of the frame, and stays so whatever tag is
+/// put in or taken out on the way (rule 19).
+#[inline]
+fn offload_holds(offload: &Offload, tag: Option<Tag>, len: usize) -> bool {
+    let headers = if tag.is_some() { HEADER + TAG } else { HEADER };
+    let start_holds = match offload.checksum {
+        Checksum::Partial { start, .. } => {
+            (headers..=usize::from(u16::MAX) - TAG).contains(&start.into())
+        }
+        _ => true,
+    };
+    start_holds && offload.fits(len) && offload.gso.is_none_or(|gso| gso.size > 0)
+}
+
 /// Rule 17: a wire to control protocols, except MAC pause.
 #[inline]
 fn reserved(l2cp: L2cp, dst: Mac) -> Result<(), Drop> {
@@ -154,8 +168,14 @@ pub fn learn(
     frame: &Admitted,
     homes: Homes,
 ) -> Option<Learned> {
-    let rules = &port.rules;
-    rules.learning.then(|| fdb.learn(frame.src_key, homes.src, port.id, rules.mac_limit, now))
+    learns(port).then(|| fdb.learn(frame.src_key, homes.src, port.id, port.rules.mac_limit, now))
+}
+
+/// Whether frames that come in by a port teach anything. Those that it took in
+/// before it went down do not: its entries are flushed (rule 8).
+#[inline]
+pub(crate) fn learns(port: &PortTable) -> bool {
+    port.rules.learning && port.link.up
 }
 
 /// Where a frame goes. Rules 5 and 6.
@@ -222,6 +242,31 @@ pub fn check_egress(port: &PortTable, frame: &Frame) -> Result<(), Drop> {
         return Err(Drop::TooBig);
     }
     Ok(())
+}
+
+/// How a port's device gets a frame.
+pub enum Handover {
+    /// As it is.
+    Whole,
+    /// With its checksum finished first.
+    Finished,
+    /// In segments.
+    Cut(Segmenter),
+}
+
+/// How a frame that may go out by `port` is handed over. Rule 19.
+///
+/// # Errors
+/// When the port does not take it and it is no super-frame that can be cut.
+#[inline]
+pub fn hand_over(port: &PortTable, frame: &Frame) -> Result<Handover, Drop> {
+    if port.link.takes.accepts(&frame.offload) {
+        return Ok(Handover::Whole);
+    }
+    match frame.offload.gso {
+        Some(_) => Segmenter::new(frame).map(Handover::Cut).ok_or(Drop::BadSegments),
+        None => Ok(Handover::Finished),
+    }
 }
 
 /// What an MTU limits: the length less the header and at most two tags; of a

@@ -206,10 +206,12 @@ impl Frame {
         self.bytes_mut().copy_from_slice(bytes);
     }
 
-    /// Replaces the content by a copy of `other`, offload state included.
+    /// Replaces the content by a copy of `other`, offload state and headroom
+    /// included: a tag may have made `other` longer than [`MAX_FRAME`].
     #[inline]
     pub fn copy_from(&mut self, other: &Frame) {
-        self.set(other.bytes());
+        (self.start, self.end) = (other.start, other.end);
+        self.bytes_mut().copy_from_slice(other.bytes());
         self.offload = other.offload;
     }
 
@@ -324,6 +326,18 @@ mod tests {
         f.push_tag(0x8100, 1);
         f.push_tag(0x88a8, 2);
         assert_eq!(f.with_header(12).len(), 12 + 68);
+    }
+
+    #[test]
+    fn a_copy_may_be_as_long_as_the_longest_frame_with_a_tag() {
+        let mut longest = Frame::from_bytes(&vec![7; MAX_FRAME]);
+        longest.push_tag(0x8100, 1);
+        let mut copy = frame();
+        copy.copy_from(&longest);
+        assert_eq!(copy.bytes(), longest.bytes());
+        assert_eq!(copy.len(), MAX_FRAME + 4);
+        copy.pop_tag();
+        assert_eq!(copy.bytes(), [7; MAX_FRAME]);
     }
 
     #[test]

@@ -13,7 +13,7 @@ use arc_swap::{ArcSwap, Cache};
 use crate::checksum;
 use crate::counters::WorkerCounters;
 use crate::drops::Drop;
-use crate::forward::{self, Admitted, Homes, Target};
+use crate::forward::{self, Admitted, Handover, Homes, Target};
 use crate::frame::Frame;
 use crate::port::{BURST, Burst, Engine, PortId, SLOTS, Tx, TxError};
 use crate::segment::Segmenter;
@@ -174,8 +174,9 @@ impl<E: Engine> Delivery<'_, E> {
     #[inline]
     fn one(&mut self, burst: &mut Burst, slot: usize, frame: &Admitted, port: PortId) {
         let Some(port) = self.tables.port(port) else { return };
-        edit_tag(&mut burst.frames_mut()[slot], forward::way_out(port, frame));
-        self.offer(burst, slot, port, true);
+        let edit = forward::way_out(port, frame);
+        edit_tag(&mut burst.frames_mut()[slot], edit);
+        self.offer(burst, &mut Form { edit, slot, finished: None, alone: true }, port);
     }
 
     /// A frame for several ports is copied once for each further form it leaves in.
@@ -197,29 +198,31 @@ impl<E: Engine> Delivery<'_, E> {
         let mut copies: u64 = 0;
         for port in targets() {
             copies += 1;
-            forms.add(forward::way_out(port, frame));
+            forms.add(forward::way_out(port, frame), slot);
         }
         if copies == 0 {
             self.counters.port(ingress.id).drop(Drop::NoTarget);
             return;
         }
         self.counters.work.flood_copies.add(copies - 1);
-        self.make_forms(burst, slot, &mut forms);
+        self.make_forms(burst, &mut forms);
         for port in targets() {
-            let slot = forms.slot(forward::way_out(port, frame));
-            self.offer(burst, slot, port, false);
+            if let Some(form) = forms.of(forward::way_out(port, frame)) {
+                self.offer(burst, form, port);
+            }
         }
     }
 
     /// Makes a copy for every form but the first, which stays where the frame lies.
-    fn make_forms(&mut self, burst: &mut Burst, slot: usize, forms: &mut Forms) {
-        for (edit, place) in forms.used().skip(1) {
-            *place = self.copy(burst, slot);
-            edit_tag(&mut burst.frames_mut()[*place], edit);
+    fn make_forms(&mut self, burst: &mut Burst, forms: &mut Forms) {
+        let mut forms = forms.used();
+        let first = forms.next();
+        for form in forms {
+            form.slot = self.copy(burst, form.slot);
+            edit_tag(&mut burst.frames_mut()[form.slot], form.edit);
         }
-        for (edit, place) in forms.used().take(1) {
-            *place = slot;
-            edit_tag(&mut burst.frames_mut()[slot], edit);
+        if let Some(form) = first {
+            edit_tag(&mut burst.frames_mut()[form.slot], form.edit);
         }
     }
 
@@ -231,25 +234,37 @@ impl<E: Engine> Delivery<'_, E> {
         place
     }
 
-    /// Offers a frame in its final form to a port. `alone`: the slot serves no other port.
+    /// Offers a frame in its final form to a port.
     #[inline]
-    fn offer(&mut self, burst: &mut Burst, slot: usize, port: &PortTable, alone: bool) {
-        let frame = &burst.frames()[slot];
-        if let Err(reason) = forward::check_egress(port, frame) {
-            self.counters.port(port.id).drop(reason);
-            return;
-        }
-        if port.link.takes.accepts(&frame.offload) {
-            self.enqueue(burst, Tx { last: alone, ..Tx::new(port.id, slot, frame.len()) });
-        } else if frame.offload.gso.is_some() {
-            self.segment(burst, slot, port);
-        } else {
-            let slot = if alone { slot } else { self.copy(burst, slot) };
-            if checksum::finish(&mut burst.frames_mut()[slot]) {
-                self.enqueue(burst, Tx::new(port.id, slot, burst.frames()[slot].len()));
-            } else {
-                self.counters.port(port.id).drop(Drop::BadSegments);
+    fn offer(&mut self, burst: &mut Burst, form: &mut Form, port: &PortTable) {
+        let frame = &burst.frames()[form.slot];
+        let offered =
+            forward::check_egress(port, frame).and_then(|()| forward::hand_over(port, frame));
+        match offered {
+            Ok(Handover::Whole) => {
+                let tx = Tx::new(port.id, form.slot, frame.len());
+                self.enqueue(burst, Tx { last: form.alone, ..tx });
             }
+            Ok(Handover::Finished) => self.finish(burst, form, port),
+            Ok(Handover::Cut(segmenter)) => self.segment(burst, form.slot, port, segmenter),
+            Err(reason) => self.counters.port(port.id).drop(reason),
+        }
+    }
+
+    /// Finishes a frame's checksum, once for all ports that take this form of it.
+    fn finish(&mut self, burst: &mut Burst, form: &mut Form, port: &PortTable) {
+        let slot = match form.finished {
+            Some(slot) => slot,
+            None if form.alone => form.slot,
+            None => self.copy(burst, form.slot),
+        };
+        form.finished = Some(slot);
+        let frame = &mut burst.frames_mut()[slot];
+        if checksum::finish(frame) {
+            let tx = Tx::new(port.id, slot, frame.len());
+            self.enqueue(burst, tx);
+        } else {
+            self.counters.port(port.id).drop(Drop::BadSegments);
         }
     }
 
@@ -264,11 +279,13 @@ impl<E: Engine> Delivery<'_, E> {
     /// Cuts a super-frame for a port that takes none (rule 19), as many segments
     /// at a time as there are slots.
     #[cold]
-    fn segment(&mut self, burst: &mut Burst, slot: usize, port: &PortTable) {
-        let Some(mut segmenter) = Segmenter::new(&burst.frames()[slot]) else {
-            self.counters.port(port.id).drop(Drop::BadSegments);
-            return;
-        };
+    fn segment(
+        &mut self,
+        burst: &mut Burst,
+        slot: usize,
+        port: &PortTable,
+        mut segmenter: Segmenter,
+    ) {
         self.counters.work.made_frames.add(segmenter.count() as u64 - 1);
         let mut more = true;
         while more {
@@ -309,34 +326,42 @@ impl<E: Engine> Delivery<'_, E> {
     }
 }
 
-/// The forms one frame leaves in, and the slot of each.
-#[derive(Default)]
-struct Forms {
-    edits: [Option<TagEdit>; FORMS],
-    slots: [usize; FORMS],
+/// One form that a frame leaves in.
+struct Form {
+    edit: TagEdit,
+    /// Where it lies.
+    slot: usize,
+    /// Where it lies with its checksum finished, once a port needed that.
+    finished: Option<usize>,
+    /// No other port gets the frame.
+    alone: bool,
 }
 
+/// The forms one frame leaves in.
+#[derive(Default)]
+struct Forms([Option<Form>; FORMS]);
+
 impl Forms {
-    fn add(&mut self, edit: TagEdit) {
-        for known in &mut self.edits {
-            match known {
-                Some(known) if *known == edit => return,
+    /// Adds a form of the frame in `slot`, unless it is there already.
+    fn add(&mut self, edit: TagEdit, slot: usize) {
+        for place in &mut self.0 {
+            match place {
+                Some(form) if form.edit == edit => return,
                 Some(_) => {}
                 None => {
-                    *known = Some(edit);
+                    *place = Some(Form { edit, slot, finished: None, alone: false });
                     return;
                 }
             }
         }
     }
 
-    fn used(&mut self) -> impl Iterator<Item = (TagEdit, &mut usize)> {
-        self.edits.iter().copied().map_while(|edit| edit).zip(&mut self.slots)
+    fn used(&mut self) -> impl Iterator<Item = &mut Form> {
+        self.0.iter_mut().flatten()
     }
 
-    fn slot(&self, edit: TagEdit) -> usize {
-        let index = self.edits.iter().position(|&known| known == Some(edit)).unwrap_or(0);
-        self.slots[index]
+    fn of(&mut self, edit: TagEdit) -> Option<&mut Form> {
+        self.used().find(|form| form.edit == edit)
     }
 }
 

@@ -4,9 +4,7 @@ use std::net::IpAddr;
 
 use ipnet::IpNet;
 use netlink_packet_core::{NLM_F_CREATE, NLM_F_EXCL};
-use netlink_packet_route::address::{
-    AddressAttribute, AddressFlags, AddressHeaderFlags, AddressMessage,
-};
+use netlink_packet_route::address::{AddressAttribute, AddressFlags, AddressMessage};
 use netlink_packet_route::route::{
     RouteAttribute, RouteHeader, RouteMessage, RouteProtocol, RouteScope, RouteType,
 };
@@ -56,7 +54,6 @@ impl Links {
     /// When the kernel refuses.
     pub fn add_address(&mut self, link: &LinkInfo, address: IpNet) -> Result<bool, Error> {
         let mut message = about(link, address);
-        message.header.flags = AddressHeaderFlags::Nodad;
         message.attributes.push(AddressAttribute::Flags(AddressFlags::Nodad));
         let request = RouteNetlinkMessage::NewAddress(message);
         match self.netlink.request(request, NLM_F_CREATE | NLM_F_EXCL) {

@@ -1,8 +1,9 @@
 //! Who gives way when the table is full (rule 9).
 //!
 //! The newcomer replaces an old dynamic entry of the port that holds the most
-//! entries. A hand goes round the table; a call looks at up to [`REACH`]
-//! buckets and takes the oldest of the first [`SAMPLE`] candidates.
+//! entries; where several hold as many and its own port is one of them, of its
+//! own. A hand goes round the table; a call looks at up to [`REACH`] buckets
+//! and takes the oldest of the first [`SAMPLE`] candidates.
 
 use super::entry::{Key, Value};
 use super::table::Slot;
@@ -41,6 +42,9 @@ impl Shares {
 
     /// Counts one more for `port`, unless that exceeds `limit` (0: no limit).
     pub(super) fn take(&self, port: PortId, limit: u32) -> bool {
+        if limit != 0 && self.of(port) >= limit {
+            return false;
+        }
         let before = self.held[port.index()].fetch_add(1, Ordering::AcqRel);
         if limit != 0 && before >= limit {
             self.give_back(port);
@@ -56,53 +60,88 @@ impl Shares {
         self.held[port.index()].fetch_sub(1, Ordering::AcqRel);
     }
 
-    /// The most entries any port holds; `None` when no port holds any.
-    fn most(&self) -> Option<u32> {
+    /// Who may give way to a newcomer of `own`, for which `counted` entries too
+    /// many are counted already. `None` when no port holds any entry.
+    fn rivals(&self, own: Option<PortId>, counted: u32) -> Option<Rivals<'_>> {
         let used = self.used.load(Ordering::Acquire) as usize;
-        let most = self.held[..used].iter().map(|held| held.load(Ordering::Relaxed)).max()?;
-        (most > 0).then_some(most)
+        let own_held = own.map_or(0, |own| self.of(own).saturating_sub(counted));
+        let most = self.held[..used]
+            .iter()
+            .enumerate()
+            .filter(|(number, _)| own.is_none_or(|own| own.index() != *number))
+            .map(|(_, held)| held.load(Ordering::Relaxed))
+            .fold(own_held, u32::max);
+        (most > 0).then_some(Rivals { shares: self, own, most, own_most: own_held == most })
     }
 }
 
+/// Whose entries may give way to a newcomer: the newcomer's own port, if none
+/// holds more, so that no port can push another below its own share; else
+/// whichever port holds most.
+struct Rivals<'s> {
+    shares: &'s Shares,
+    own: Option<PortId>,
+    most: u32,
+    own_most: bool,
+}
+
+impl Rivals<'_> {
+    fn may_lose(&self, value: Value) -> bool {
+        let port = value.port();
+        let is_own = self.own.is_some_and(|own| own.number == port.number);
+        !value.is_static()
+            && if self.own_most { is_own } else { !is_own && self.shares.of(port) >= self.most }
+    }
+}
+
+/// An entry that may give way.
+type Candidate = (Slot, Key, Value);
+
 impl Fdb {
-    /// Takes out an old entry of the port that holds most, or of one that holds as many.
+    /// Takes out an old entry of the port that holds most, to make room for one of `own`.
     #[cold]
-    pub(super) fn evict(&self) -> bool {
-        let Some(most) = self.shares.most() else { return false };
+    pub(super) fn evict(&self, own: Option<PortId>) -> bool {
+        let (victim, hand) = self.victim(own, 1);
+        self.shares.hand.store(hand, Ordering::Relaxed);
+        self.evict_entry(victim)
+    }
+
+    /// The entry that would give way, and where the hand then stands.
+    pub(super) fn victim(&self, own: Option<PortId>, counted: u32) -> (Option<Candidate>, u32) {
         let buckets = self.table.bucket_count();
-        let start = self.shares.hand.load(Ordering::Relaxed);
+        let mut hand = self.shares.hand.load(Ordering::Relaxed);
+        let Some(rivals) = self.shares.rivals(own, counted) else { return (None, hand) };
         let mut candidates = 0;
-        let mut oldest: Option<(Slot, Key, Value)> = None;
-        for step in 0..REACH.min(buckets) {
+        let mut oldest: Option<Candidate> = None;
+        for _ in 0..REACH.min(buckets) {
             if candidates >= SAMPLE {
                 break;
             }
-            let bucket = (start + step) % buckets;
-            for entry in self.evictable(bucket, most) {
+            for entry in self.evictable(hand, &rivals) {
                 candidates += 1;
                 if oldest.is_none_or(|best| entry.2.stamp() < best.2.stamp()) {
                     oldest = Some(entry);
                 }
             }
-            self.shares.hand.store((bucket + 1) % buckets, Ordering::Relaxed);
+            hand = (hand + 1) % buckets;
         }
-        self.evict_entry(oldest)
+        (oldest, hand)
     }
 
-    /// Takes an entry of the port that holds most out of one of these buckets.
+    /// Takes an entry of the port that holds most out of one of these buckets,
+    /// to make room for one of `own`.
     #[cold]
-    pub(super) fn evict_from(&self, buckets: [u32; 2]) -> bool {
-        let Some(most) = self.shares.most() else { return false };
-        let candidates = buckets.iter().flat_map(|&bucket| self.evictable(bucket, most));
+    pub(super) fn evict_from(&self, buckets: [u32; 2], own: Option<PortId>) -> bool {
+        let Some(rivals) = self.shares.rivals(own, 1) else { return false };
+        let candidates = buckets.iter().flat_map(|&bucket| self.evictable(bucket, &rivals));
         self.evict_entry(candidates.min_by_key(|(_, _, value)| value.stamp()))
     }
 
-    fn evictable(&self, bucket: u32, most: u32) -> impl Iterator<Item = (Slot, Key, Value)> + '_ {
-        let may_go = move |value: Value| !value.is_static() && self.shares.of(value.port()) >= most;
-        self.table.entries(bucket).filter(move |&(_, _, value)| may_go(value))
+    fn evictable(&self, bucket: u32, rivals: &Rivals<'_>) -> impl Iterator<Item = Candidate> {
+        self.table.entries(bucket).filter(|&(_, _, value)| rivals.may_lose(value))
     }
 
-    fn evict_entry(&self, entry: Option<(Slot, Key, Value)>) -> bool {
+    fn evict_entry(&self, entry: Option<Candidate>) -> bool {
         let Some((slot, key, seen)) = entry else { return false };
         let still = |value: Value| !value.is_static() && value.port() == seen.port();
         let taken = self.take_if(slot, key, still);

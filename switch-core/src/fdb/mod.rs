@@ -167,7 +167,8 @@ impl Fdb {
         }
     }
 
-    /// What [`Fdb::learn`] would do, without doing it.
+    /// What [`Fdb::learn`] would do, without doing it. That an address finds no room though
+    /// another entry may give way, which is rare, is not foretold.
     pub fn would_learn(&self, key: Key, port: PortId, limit: u32) -> Learned {
         let over = self.shares.of(port) >= limit && limit != 0;
         match self.table.find(key, self.home(key)) {
@@ -175,6 +176,7 @@ impl Fdb {
             Some((_, value)) if value.is_static() => Learned::Static(value.port()),
             _ if over => Learned::Limited,
             Some((_, value)) => Learned::Moved(value.port()),
+            None if self.is_full() && self.victim(Some(port), 0).0.is_none() => Learned::Full,
             None => Learned::New,
         }
     }
@@ -202,20 +204,16 @@ impl Fdb {
     }
 
     fn add_dynamic(&self, key: Key, home: Home, port: PortId, limit: u32, now: u32) -> Learned {
-        if limit != 0 && self.shares.of(port) >= limit {
+        if !self.shares.take(port, limit) {
             count(&self.counts.refused);
             return Learned::Limited;
         }
-        if !self.reserve() {
+        if !self.reserve(Some(port)) {
+            self.shares.give_back(port);
             count(&self.counts.refused);
             return Learned::Full;
         }
-        if !self.shares.take(port, limit) {
-            self.unreserve();
-            count(&self.counts.refused);
-            return Learned::Limited;
-        }
-        if !self.insert(key, home, Value::dynamic(port, now)) {
+        if !self.insert(key, home, Value::dynamic(port, now), Some(port)) {
             self.shares.give_back(port);
             self.unreserve();
             count(&self.counts.refused);
@@ -225,10 +223,12 @@ impl Fdb {
         Learned::New
     }
 
-    /// Inserts, in a full neighbourhood in place of an entry of the port that holds most.
-    fn insert(&self, key: Key, home: Home, value: Value) -> bool {
+    /// Inserts an entry, counted for `own`; in a full neighbourhood in place of
+    /// one of the port that holds most.
+    fn insert(&self, key: Key, home: Home, value: Value, own: Option<PortId>) -> bool {
         let done = self.table.insert(key, home, value)
-            || (self.evict_from([home.first, home.second]) && self.table.insert(key, home, value));
+            || (self.evict_from([home.first, home.second], own)
+                && self.table.insert(key, home, value));
         if done && let Some(double) = self.table.take_double(key, home) {
             self.forget(double);
         }
@@ -264,10 +264,10 @@ impl Fdb {
     }
 
     fn insert_static(&self, key: Key, home: Home, port: PortId) -> Result<(), TableFull> {
-        if !self.reserve() {
+        if !self.reserve(None) {
             return Err(TableFull);
         }
-        if !self.insert(key, home, Value::fixed(port)) {
+        if !self.insert(key, home, Value::fixed(port), None) {
             self.unreserve();
             return Err(TableFull);
         }
@@ -346,9 +346,14 @@ impl Fdb {
         self.unreserve();
     }
 
-    /// Counts an entry in; in a full table, after one has given way.
-    fn reserve(&self) -> bool {
-        if self.entries.fetch_add(1, Ordering::AcqRel) < self.capacity || self.evict() {
+    fn is_full(&self) -> bool {
+        self.entries.load(Ordering::Relaxed) >= self.capacity
+    }
+
+    /// Counts an entry in, of which `own` is the port if it is a dynamic one; in a full
+    /// table, after one has given way.
+    fn reserve(&self, own: Option<PortId>) -> bool {
+        if self.entries.fetch_add(1, Ordering::AcqRel) < self.capacity || self.evict(own) {
             return true;
         }
         self.unreserve();

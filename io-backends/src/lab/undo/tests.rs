@@ -29,8 +29,7 @@ fn exists(name: &str) -> bool {
 fn macvtap(journal: &mut Journal, place: &Place) -> LinkInfo {
     let lower = place.links(|links| links.make_veth("low", "far")).unwrap();
     let entry = journal.netdev("m", place, "mv", "macvtap", Some(&lower)).unwrap();
-    let made =
-        place.links(|links| links.make_macvtap("mv", &lower, MacvtapMode::Bridge)).unwrap();
+    let made = place.links(|links| links.make_macvtap("mv", &lower, MacvtapMode::Bridge)).unwrap();
     journal.is_at(entry, place, &made).unwrap();
     made
 }
@@ -100,9 +99,8 @@ fn others_of_the_same_name_stay() {
 fn what_had_the_name_before_stays_when_ours_cannot_be_made() {
     let (run, there) = (scratch::directory(), scratch::netns());
     let place = Place::In(there.netns.clone());
-    let make = |links: &mut Links, lower: &LinkInfo| {
-        links.make_macvtap("mv", lower, MacvtapMode::Bridge)
-    };
+    let make =
+        |links: &mut Links, lower: &LinkInfo| links.make_macvtap("mv", lower, MacvtapMode::Bridge);
     let lower = place.links(|links| links.make_veth("low", "far")).unwrap();
     let other = place.links(|links| make(links, &lower)).unwrap();
     let mut journal = journal(&run);
@@ -160,7 +158,7 @@ fn one_that_got_another_name_is_still_ours() {
 #[test]
 fn a_namespace_that_only_has_the_name_stays_with_all_in_it() {
     let (run, name) = (scratch::directory(), scratch::claimed());
-        let mut first = journal(&run);
+    let mut first = journal(&run);
     first.namespace("m", &name).unwrap();
     let place = Place::In(Netns::Name(name.to_string()));
     macvtap(&mut first, &place);
@@ -309,8 +307,7 @@ fn netdevs_here_are_told_apart_from_those_of_another_here() {
         scope.spawn(|| {
             scratch::unshare_here();
             let lower = Place::Here.links(|links| links.make_veth("low", "far")).unwrap();
-            let make =
-                |links: &mut Links| links.make_macvtap("mv", &lower, MacvtapMode::Bridge);
+            let make = |links: &mut Links| links.make_macvtap("mv", &lower, MacvtapMode::Bridge);
             let mine = Place::Here.links(make).unwrap();
             assert_eq!(first.undo().kept, []);
             assert_eq!(find(&Place::Here, "mv"), Some(mine));

@@ -1,0 +1,196 @@
+//! One side of a conversation with a running switch: ask, and get the answer or why not.
+
+use std::io::{self, BufRead, BufReader, IoSlice, Read, Write};
+use std::mem::MaybeUninit;
+use std::os::fd::{AsFd, BorrowedFd};
+use std::os::unix::net::UnixStream;
+use std::time::Duration;
+
+use io_backends::error::describe;
+use rustix::net::{
+    AddressFamily, SendAncillaryBuffer, SendAncillaryMessage, SendFlags, SocketAddrUnix,
+    SocketFlags, SocketType, connect, sendmsg, socket_with,
+    sockopt::{Timeout, set_socket_timeout},
+};
+use serde::Deserialize;
+use serde::de::DeserializeOwned;
+
+use crate::api::{Failure, Hello, LONGEST_LINE, Request, VERSION};
+use crate::error::{CliError, PRIVILEGE};
+use crate::rundir::RunDir;
+
+/// How long a switch may take for an answer; making a port of many queues takes a second.
+const PATIENCE: Duration = Duration::from_secs(30);
+
+/// A conversation with a running switch.
+#[derive(Debug)]
+pub struct Client {
+    /// The switch, as errors call it.
+    what: String,
+    name: String,
+    stream: BufReader<UnixStream>,
+}
+
+impl Client {
+    /// Reaches the switch and agrees on the protocol.
+    ///
+    /// # Errors
+    /// Exit 3 when nobody serves its socket, 4 when the socket is not for this
+    /// user, 1 when it speaks another protocol or does not answer.
+    pub fn connect(dir: &RunDir) -> Result<Client, CliError> {
+        Client::connect_within(dir, PATIENCE)
+    }
+
+    /// The same, giving up after `patience` without a sign of life, here and in every answer.
+    ///
+    /// # Errors
+    /// As [`Client::connect`].
+    pub fn connect_within(dir: &RunDir, patience: Duration) -> Result<Client, CliError> {
+        let stream = open(dir, patience).map_err(|error| unreachable_socket(dir, &error))?;
+        Client::over(stream, dir.name())
+    }
+
+    /// Agrees on the protocol over an open connection.
+    fn over(stream: UnixStream, name: &str) -> Result<Client, CliError> {
+        let what = format!("switch {name}");
+        let mut client = Client { what, name: name.into(), stream: BufReader::new(stream) };
+        client.send(&Hello { netloom: VERSION }, None)?;
+        let line = client.line()?;
+        let hello: Hello = serde_json::from_slice(&line)
+            .map_err(|_| client.failed("what answers on its control socket is no switch"))?;
+        if hello.netloom != VERSION {
+            let why = format!(
+                "it speaks version {} of the control protocol, this program version {VERSION}",
+                hello.netloom
+            );
+            let hint = "use the program that started it, or stop it and start it again";
+            return Err(client.failed(why).hint(hint));
+        }
+        Ok(client)
+    }
+
+    /// Asks, and waits for the document.
+    ///
+    /// # Errors
+    /// What the switch says, or exit 1 when it does not answer.
+    pub fn ask<T: DeserializeOwned>(&mut self, request: &Request) -> Result<T, CliError> {
+        self.ask_with(request, None)
+    }
+
+    /// The same with a descriptor on the way to the switch.
+    ///
+    /// # Errors
+    /// As [`Client::ask`].
+    pub fn ask_with<T: DeserializeOwned>(
+        &mut self,
+        request: &Request,
+        descriptor: Option<BorrowedFd<'_>>,
+    ) -> Result<T, CliError> {
+        self.send(request, descriptor)?;
+        let line = self.line()?;
+        match serde_json::from_slice(&line) {
+            Ok(Answer::Done(document)) => Ok(document),
+            Ok(Answer::Failed(failure)) => Err(failure.into()),
+            Err(_) => Err(self
+                .failed("its answer makes no sense to this program")
+                .hint("is it another version of Netloom? stop it and start it again")),
+        }
+    }
+
+    fn send(
+        &mut self,
+        message: &impl serde::Serialize,
+        descriptor: Option<BorrowedFd<'_>>,
+    ) -> Result<(), CliError> {
+        let mut line = serde_json::to_vec(message)
+            .map_err(|error| self.failed(format!("a request that can't be told: {error}")))?;
+        line.push(b'\n');
+        let stream = self.stream.get_mut();
+        let sent = match descriptor {
+            Some(descriptor) => send_with(stream, &line, descriptor),
+            None => Ok(0),
+        };
+        sent.and_then(|sent| stream.write_all(&line[sent..])).map_err(|error| self.lost(&error))
+    }
+
+    fn line(&mut self) -> Result<Vec<u8>, CliError> {
+        let mut line = Vec::new();
+        let mut limited = self.stream.by_ref().take(LONGEST_LINE as u64);
+        limited.read_until(b'\n', &mut line).map_err(|error| self.lost(&error))?;
+        match line.last() {
+            Some(b'\n') => Ok(line),
+            _ => Err(self.lost(&io::ErrorKind::UnexpectedEof.into())),
+        }
+    }
+
+    fn failed(&self, why: impl Into<String>) -> CliError {
+        CliError::failed(&self.what, why)
+    }
+
+    /// The conversation has broken off.
+    fn lost(&self, error: &io::Error) -> CliError {
+        match error.kind() {
+            io::ErrorKind::WouldBlock | io::ErrorKind::TimedOut => self
+                .failed("it does not answer")
+                .hint(format!("if it hangs, kill it and run: netloom down {}", self.name)),
+            io::ErrorKind::UnexpectedEof
+            | io::ErrorKind::BrokenPipe
+            | io::ErrorKind::ConnectionReset => self.failed("it ended without an answer"),
+            _ => self.failed(describe(error)),
+        }
+    }
+}
+
+/// [`crate::api::Reply`] with the document read straight into its type.
+#[derive(Deserialize)]
+#[serde(rename_all = "snake_case")]
+enum Answer<T> {
+    Done(T),
+    Failed(Failure),
+}
+
+fn open(dir: &RunDir, patience: Duration) -> io::Result<UnixStream> {
+    let address = SocketAddrUnix::new(dir.socket())?;
+    let flags = SocketFlags::CLOEXEC;
+    let socket = socket_with(AddressFamily::UNIX, SocketType::STREAM, flags, None)?;
+    // Before connecting: a switch that hangs lets clients wait there already.
+    for direction in [Timeout::Send, Timeout::Recv] {
+        set_socket_timeout(&socket, direction, Some(patience))?;
+    }
+    connect(&socket, &address)?;
+    Ok(UnixStream::from(socket))
+}
+
+/// Sends the first bytes of `line` with the descriptor; how many.
+fn send_with(stream: &UnixStream, line: &[u8], descriptor: BorrowedFd<'_>) -> io::Result<usize> {
+    let mut space = [MaybeUninit::uninit(); rustix::cmsg_space!(ScmRights(1))];
+    let mut ancillary = SendAncillaryBuffer::new(&mut space);
+    let descriptors = [descriptor];
+    ancillary.push(SendAncillaryMessage::ScmRights(&descriptors));
+    let flags = SendFlags::NOSIGNAL;
+    Ok(sendmsg(stream.as_fd(), &[IoSlice::new(line)], &mut ancillary, flags)?)
+}
+
+/// Why the socket in `dir` can't be reached.
+fn unreachable_socket(dir: &RunDir, error: &io::Error) -> CliError {
+    let (what, name) = (format!("switch {}", dir.name()), dir.name());
+    let socket = dir.socket().display().to_string();
+    match error.kind() {
+        io::ErrorKind::PermissionDenied => {
+            CliError::new(PRIVILEGE, socket, "needs permission to read and write it")
+                .hint("run it as the switch's user or as root")
+        }
+        io::ErrorKind::ConnectionRefused | io::ErrorKind::NotFound => {
+            CliError::unknown(what, "nobody serves its control socket")
+                .hint(format!("if it was killed, `netloom down {name}` removes what it left"))
+        }
+        io::ErrorKind::WouldBlock | io::ErrorKind::TimedOut => {
+            CliError::failed(what, "it does not answer")
+                .hint(format!("if it hangs, kill it and run: netloom down {name}"))
+        }
+        _ => CliError::failed(socket, describe(error)),
+    }
+}
+
+#[cfg(test)]
+mod tests;

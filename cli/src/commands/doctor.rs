@@ -1,0 +1,231 @@
+//! `netloom doctor`: what this host offers, what is missing and what that costs.
+
+use std::fs;
+use std::path::Path;
+
+use io_backends::probe::{self, Finding};
+use rustix::fs::{Access, access};
+use rustix::thread::{CapabilitySet, capabilities};
+use serde::Serialize;
+
+use crate::args::Global;
+use crate::error::CliError;
+use crate::output::{self, Align, Paint, Table};
+use crate::rundir;
+
+/// What was found.
+#[derive(Serialize)]
+struct Report {
+    /// The running kernel's release.
+    kernel: String,
+    /// CPUs this process may use.
+    cpus: Option<usize>,
+    checks: Vec<Check>,
+}
+
+/// One thing looked at.
+#[derive(Serialize)]
+struct Check {
+    what: &'static str,
+    /// `ok`, `limited` or `missing`.
+    state: &'static str,
+    /// What was found, or what is missing.
+    detail: String,
+    /// What goes without it; `null` where nothing does.
+    cost: Option<&'static str>,
+    /// Whether most of Netloom needs it.
+    needed: bool,
+}
+
+/// Looks at the host and reports.
+///
+/// # Errors
+/// When standard output can't be written.
+pub(super) fn run(global: &Global) -> Result<(), CliError> {
+    let report = Report {
+        kernel: read("/proc/sys/kernel/osrelease").unwrap_or_default(),
+        cpus: std::thread::available_parallelism().ok().map(usize::from),
+        checks: checks(),
+    };
+    output::show(global, &report, |paint| text(&report, paint))
+}
+
+fn checks() -> Vec<Check> {
+    let mut checks = vec![
+        needed("/dev/net/tun", probe::tun_device(), "no TAP ports"),
+        needed("TAP", probe::tap(), "no TAP ports, or slow ones"),
+        needed("CAP_NET_ADMIN", capability(CapabilitySet::NET_ADMIN), "no port can be made"),
+        needed(
+            "CAP_SYS_ADMIN",
+            capability(CapabilitySet::SYS_ADMIN),
+            "no namespaces, no macvtap ports",
+        ),
+        needed("/run/netns", probe::named_namespaces(), "no netns=NAME"),
+        needed("run directory", run_directory(), "no switch can be started"),
+        check("macvtap", probe::macvtap(), "no macvtap ports"),
+        check("CAP_MKNOD", capability(CapabilitySet::MKNOD), "no macvtap ports"),
+        check("io_uring", probe::io_uring(), "a system call for each frame"),
+        check("AF_XDP", probe::af_xdp(), "no fast path to network cards"),
+        check("user namespaces", probe::user_namespaces(), "labs need root"),
+    ];
+    checks.extend(for_tests());
+    checks
+}
+
+/// What only tests and benchmarks use, to compare with.
+fn for_tests() -> [Check; 4] {
+    let [bridge, filtering, vlan] =
+        probe::kernel_functions(["br_handle_frame", "br_vlan_filter_toggle", "register_vlan_dev"]);
+    let in_kernel = |there: bool, module: &str| match there {
+        true => Finding::Has("in the kernel".into()),
+        false if is_loadable(module) => Finding::Has(format!("module {module}, not loaded")),
+        false => Finding::Lacks("not in this kernel".into()),
+    };
+    let filtering = match (filtering, bridge) {
+        (false, true) => Finding::Lacks("this kernel's bridge is built without it".into()),
+        (there, _) => in_kernel(there, "bridge"),
+    };
+    let vhost = match Path::new("/dev/vhost-net").exists() {
+        true => Finding::Has("/dev/vhost-net is there".into()),
+        false if is_loadable("vhost_net") => Finding::Has("module vhost_net, not loaded".into()),
+        false => Finding::Lacks("no /dev/vhost-net".into()),
+    };
+    let comparison = "tests and benchmarks compare with less";
+    [
+        check("kernel bridge", in_kernel(bridge, "bridge"), comparison),
+        check("bridge VLANs", filtering, comparison),
+        check("8021q", in_kernel(vlan, "8021q"), comparison),
+        check("vhost-net", vhost, comparison),
+    ]
+}
+
+fn needed(what: &'static str, finding: Finding, cost: &'static str) -> Check {
+    Check { needed: true, ..check(what, finding, cost) }
+}
+
+fn check(what: &'static str, finding: Finding, cost: &'static str) -> Check {
+    let (state, detail) = match finding {
+        Finding::Has(detail) => ("ok", detail),
+        Finding::Limited(detail) => ("limited", detail),
+        Finding::Lacks(detail) => ("missing", detail),
+    };
+    Check { what, state, detail, cost: (state != "ok").then_some(cost), needed: false }
+}
+
+fn capability(wanted: CapabilitySet) -> Finding {
+    match capabilities(None) {
+        Ok(sets) if sets.effective.contains(wanted) => Finding::Has("held".into()),
+        _ => Finding::Lacks("not held: run it as root".into()),
+    }
+}
+
+/// Whether a switch can keep its control socket and its record.
+fn run_directory() -> Finding {
+    let parent = rundir::parent();
+    // It is made with the first switch: what counts is the nearest directory that is there.
+    let there = parent.ancestors().find(|path| path.is_dir()).unwrap_or(Path::new("/"));
+    match access(there, Access::WRITE_OK) {
+        Ok(()) => Finding::Has(parent.display().to_string()),
+        Err(_) => Finding::Lacks(format!("{} can't be written", there.display())),
+    }
+}
+
+/// Whether the running kernel has a module of that name on disk.
+fn is_loadable(module: &str) -> bool {
+    let Some(release) = read("/proc/sys/kernel/osrelease") else { return false };
+    let list = fs::read_to_string(format!("/lib/modules/{release}/modules.dep"));
+    let is_it = |line: &str| {
+        let file = line.split(':').next().unwrap_or_default().rsplit('/').next();
+        file.and_then(|file| file.split(".ko").next()) == Some(module)
+    };
+    list.is_ok_and(|list| list.lines().any(is_it))
+}
+
+fn read(path: &str) -> Option<String> {
+    Some(fs::read_to_string(path).ok()?.trim().to_owned())
+}
+
+fn text(report: &Report, paint: Paint) -> String {
+    let cpus = report.cpus.map_or("an unknown number of CPUs".into(), |cpus| match cpus {
+        1 => "1 CPU".to_owned(),
+        _ => format!("{cpus} CPUs"),
+    });
+    let mut table =
+        Table::new(&[("WHAT", Align::Left), ("FOUND", Align::Left), ("STATE", Align::Left)]);
+    for check in &report.checks {
+        let state = match check.cost {
+            Some(cost) => format!("{}: {cost}", check.state),
+            None => check.state.to_owned(),
+        };
+        table.row(vec![check.what.into(), check.detail.clone(), state]);
+    }
+    let colour = |state: &str| match state {
+        "ok" => paint.green(state),
+        _ => paint.yellow(state),
+    };
+    format!(
+        "Linux {}, {cpus}\n\n{}\n{}\n",
+        report.kernel,
+        table.render(paint, colour),
+        verdict(report, paint)
+    )
+}
+
+fn verdict(report: &Report, paint: Paint) -> String {
+    let missing: Vec<_> = report
+        .checks
+        .iter()
+        .filter(|check| check.needed && check.state == "missing")
+        .map(|check| check.what)
+        .collect();
+    match missing.is_empty() {
+        true => paint.green("Netloom can run here."),
+        false => paint.red(format!("Netloom can't do much here without {}.", missing.join(", "))),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn report(tun: Finding) -> Report {
+        Report {
+            kernel: "6.18.0".into(),
+            cpus: Some(2),
+            checks: vec![
+                needed("/dev/net/tun", tun, "no TAP ports"),
+                check("8021q", Finding::Lacks("not in this kernel".into()), "less to compare"),
+            ],
+        }
+    }
+
+    #[test]
+    fn what_is_missing_says_what_it_costs() {
+        assert_eq!(
+            text(&report(Finding::Has("opens".into())), Paint::on(false)),
+            "\
+Linux 6.18.0, 2 CPUs
+
+WHAT          FOUND               STATE
+/dev/net/tun  opens               ok
+8021q         not in this kernel  missing: less to compare
+
+Netloom can run here.
+"
+        );
+    }
+
+    #[test]
+    fn only_what_is_needed_makes_the_verdict() {
+        let text = text(&report(Finding::Lacks("is not there".into())), Paint::on(false));
+        assert!(text.ends_with("\nNetloom can't do much here without /dev/net/tun.\n"), "{text}");
+    }
+
+    #[test]
+    fn every_check_of_this_host_has_a_detail() {
+        for check in checks() {
+            assert!(!check.detail.is_empty(), "{}", check.what);
+            assert_eq!(check.cost.is_none(), check.state == "ok");
+        }
+    }
+}

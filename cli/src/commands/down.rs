@@ -1,0 +1,85 @@
+//! `netloom down`.
+
+use io_backends::lab::Journal;
+
+use crate::api::{Changed, Request};
+use crate::args::{Down, Global};
+use crate::client::Client;
+use crate::daemon;
+use crate::error::CliError;
+use crate::output;
+use crate::rundir::{self, RunDir, State};
+
+/// Stops switches and removes what they made; cleans up after killed ones.
+///
+/// # Errors
+/// Exit 3 when there is no such switch, 1 when something could not be removed.
+pub(super) fn run(global: &Global, down: &Down) -> Result<(), CliError> {
+    let chosen = if down.all {
+        rundir::switches()
+    } else {
+        vec![one(down.name.as_deref().or(global.switch.as_deref()))?]
+    };
+    let mut all = Changed::default();
+    let mut failed = None;
+    for (dir, state) in chosen {
+        match stop(&dir, state) {
+            Ok(Changed { changed, hints }) => {
+                all.changed.extend(changed);
+                all.hints.extend(hints);
+            }
+            // One that can't be stopped does not keep the others running.
+            Err(error) => failed = failed.or(Some(error)),
+        }
+    }
+    output::changed(global, &all)?;
+    failed.map_or(Ok(()), Err)
+}
+
+/// The switch a name means, dead or running; without a name the only one there is.
+fn one(name: Option<&str>) -> Result<(RunDir, State), CliError> {
+    if let Some(name) = name {
+        let dir = RunDir::of(name);
+        return match dir.state() {
+            Some(state) => Ok((dir, state)),
+            None => Err(CliError::unknown(format!("switch {name}"), "there is no such switch")
+                .hint("`netloom ls` lists the switches")),
+        };
+    }
+    let mut found = rundir::switches();
+    match found.len() {
+        0 => Err(CliError::unknown("switch", "there is none")),
+        1 => Ok(found.remove(0)),
+        _ => {
+            let names: Vec<_> = found.iter().map(|(dir, _)| dir.name()).collect();
+            Err(CliError::usage(
+                "down",
+                format!("there are several switches: {}", names.join(", ")),
+            )
+            .hint("say which, or --all"))
+        }
+    }
+}
+
+fn stop(dir: &RunDir, state: State) -> Result<Changed, CliError> {
+    match state {
+        State::Running(_) => Client::connect(dir)?.ask(&Request::Stop {}),
+        State::Dead => clean_up(dir),
+    }
+}
+
+/// Removes what a killed switch left.
+fn clean_up(dir: &RunDir) -> Result<Changed, CliError> {
+    let mut changed = vec![format!("switch {} was dead", dir.name())];
+    let mut hints = Vec::new();
+    if let Some(mut journal) = Journal::left_behind(&rundir::parent(), dir.name())? {
+        let report = journal.undo();
+        changed.extend(report.undone.iter().map(|thing| format!("{thing} removed")));
+        hints = daemon::leftovers(&report);
+        if let Some(error) = report.kept.into_iter().next() {
+            return Err(CliError::from(error));
+        }
+    }
+    dir.remove()?;
+    Ok(Changed { changed, hints })
+}

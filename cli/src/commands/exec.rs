@@ -1,0 +1,29 @@
+//! `netloom exec NETNS -- CMD...`.
+
+use io_backends::lab::{self, NotRun};
+
+use crate::args::Exec;
+use crate::config::netns;
+use crate::error::CliError;
+
+/// Becomes the command. Returns only when that is impossible.
+///
+/// # Errors
+/// Exit 3 when there is no such namespace, 4 when a privilege is missing, 127
+/// when there is no such command and 126 when it can't be run.
+pub(super) fn run(exec: &Exec) -> Result<(), CliError> {
+    let namespace = netns(&exec.netns).ok_or_else(|| {
+        CliError::usage(
+            format!("namespace {:?}", exec.netns),
+            "not a namespace's name or an absolute path",
+        )
+    })?;
+    let Some((command, arguments)) = exec.command.split_first() else {
+        return Err(CliError::usage("CMD", "is missing"));
+    };
+    match lab::exec(&namespace, command, arguments) {
+        Ok(never) => match never {},
+        Err(NotRun::Namespace(error)) => Err(error.into()),
+        Err(NotRun::Command(error, exit)) => Err(CliError { exit, ..error.into() }),
+    }
+}

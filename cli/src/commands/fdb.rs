@@ -1,0 +1,34 @@
+//! `netloom fdb ls|add|del|flush`.
+
+use switch_core::Vid;
+
+use crate::api::{FdbRow, Request};
+use crate::args::{FdbCommand, Global};
+use crate::error::CliError;
+use crate::output;
+
+/// Lists or changes the FDB.
+///
+/// # Errors
+/// What the switch says.
+pub(super) fn run(global: &Global, command: &FdbCommand) -> Result<(), CliError> {
+    let vid = |vlan: &Option<Vid>| vlan.map(Vid::get);
+    let request = match command {
+        FdbCommand::Ls => return list(global),
+        FdbCommand::Add { mac, port, vlan } => {
+            Request::FdbAdd { mac: mac.to_string(), port: port.clone(), vid: vid(vlan) }
+        }
+        FdbCommand::Del { mac, vlan } => Request::FdbDel { mac: mac.to_string(), vid: vid(vlan) },
+        FdbCommand::Flush(flush) => Request::FdbFlush {
+            port: flush.port.clone(),
+            vid: vid(&flush.vlan),
+            include_static: flush.statics,
+        },
+    };
+    super::change(global, &request)
+}
+
+fn list(global: &Global) -> Result<(), CliError> {
+    let rows: Vec<FdbRow> = super::reach(global)?.ask(&Request::Fdb {})?;
+    output::show(global, &rows, |paint| output::fdb(&rows, paint))
+}

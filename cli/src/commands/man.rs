@@ -1,0 +1,43 @@
+//! `netloom man [DIR]`.
+
+use std::io::{self, IsTerminal};
+use std::path::Path;
+
+use io_backends::error::describe;
+
+use crate::api::Changed;
+use crate::args::Global;
+use crate::error::CliError;
+use crate::manual;
+use crate::output;
+
+/// Prints the man page, or writes every page into `dir`.
+///
+/// # Errors
+/// Exit 1 or 4 when a page can't be written.
+pub(super) fn run(global: &Global, dir: Option<&Path>) -> Result<(), CliError> {
+    match dir {
+        Some(dir) => write(global, dir),
+        None => print(global),
+    }
+}
+
+fn write(global: &Global, dir: &Path) -> Result<(), CliError> {
+    let what = dir.display().to_string();
+    manual::write_pages(dir)
+        .map_err(|error| io_backends::Error::system(&what, &error, "write access to it"))?;
+    output::changed(
+        global,
+        &Changed { changed: vec![format!("man pages in {what}")], hints: vec![] },
+    )
+}
+
+fn print(global: &Global) -> Result<(), CliError> {
+    let page = manual::page().map_err(|error| CliError::failed("man page", describe(&error)))?;
+    let page = String::from_utf8_lossy(&page).into_owned();
+    output::show(global, &page, |_| page.clone())?;
+    if io::stdout().is_terminal() {
+        output::hint(global, "to read it: netloom man | man -l -");
+    }
+    Ok(())
+}

@@ -1,0 +1,56 @@
+//! The commands, a file each: check what was typed, ask the switch, print the answer.
+
+mod completions;
+mod demo;
+mod doctor;
+mod down;
+mod exec;
+mod explain;
+mod fdb;
+mod ls;
+mod man;
+mod port;
+mod stats;
+mod up;
+mod vlan;
+
+use crate::api::{Changed, Request};
+use crate::args::{Cli, Command, Global};
+use crate::client::Client;
+use crate::error::CliError;
+use crate::output;
+use crate::rundir;
+
+/// Does what was typed.
+///
+/// # Errors
+/// Why not, with the program's exit status.
+pub fn run(cli: &Cli) -> Result<(), CliError> {
+    let global = &cli.global;
+    match &cli.command {
+        Command::Demo => demo::run(global),
+        Command::Doctor => doctor::run(global),
+        Command::Up(up) => up::run(global, up),
+        Command::Down(down) => down::run(global, down),
+        Command::Ls => ls::run(global),
+        Command::Port(command) => port::run(global, command),
+        Command::Fdb(command) => fdb::run(global, command),
+        Command::Vlan(command) => vlan::run(global, *command),
+        Command::Stats(stats) => stats::run(global, stats),
+        Command::Explain(explain) => explain::run(global, explain),
+        Command::Exec(exec) => exec::run(exec),
+        Command::Completions { shell } => completions::run(global, *shell),
+        Command::Man { dir } => man::run(global, dir.as_deref()),
+    }
+}
+
+/// The switch that the command means.
+fn reach(global: &Global) -> Result<Client, CliError> {
+    Client::connect(&rundir::chosen(global.switch.as_deref())?)
+}
+
+/// Has the switch change something, and says what.
+fn change(global: &Global, request: &Request) -> Result<(), CliError> {
+    let changed: Changed = reach(global)?.ask(request)?;
+    output::changed(global, &changed)
+}

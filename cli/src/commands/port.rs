@@ -1,0 +1,91 @@
+//! `netloom port ls|add|del|set`.
+
+use std::os::fd::{AsFd, OwnedFd};
+
+use io_backends::attachment::Kind;
+use io_backends::error::describe;
+use rustix::process::{PidfdFlags, PidfdGetfdFlags, getpid, pidfd_getfd, pidfd_open};
+
+use crate::api::{Changed, PortRow, Request};
+use crate::args::{Global, PortCommand};
+use crate::config::{parse_settings, parse_spec};
+use crate::error::CliError;
+use crate::output;
+
+/// Lists or changes ports.
+///
+/// # Errors
+/// Exit 2 when a SPEC or a setting is wrong, or what the switch says.
+pub(super) fn run(global: &Global, command: &PortCommand) -> Result<(), CliError> {
+    match command {
+        PortCommand::Ls => list(global),
+        PortCommand::Add { spec } => add(global, spec),
+        PortCommand::Del { name } => {
+            super::change(global, &Request::PortDel { name: name.clone() })
+        }
+        PortCommand::Set { name, settings } => {
+            parse_settings(settings)?;
+            let request = Request::PortSet { name: name.clone(), settings: settings.clone() };
+            super::change(global, &request)
+        }
+    }
+}
+
+fn list(global: &Global) -> Result<(), CliError> {
+    let rows: Vec<PortRow> = super::reach(global)?.ask(&Request::Ports {})?;
+    output::show(global, &rows, |paint| output::ports(&rows, paint))
+}
+
+fn add(global: &Global, spec: &str) -> Result<(), CliError> {
+    let descriptor = match parse_spec(spec)?.link.kind {
+        Kind::Fd(number) => Some(inherited(number)?),
+        _ => None,
+    };
+    let request = Request::PortAdd { spec: spec.to_owned() };
+    let descriptor = descriptor.as_ref().map(AsFd::as_fd);
+    let changed: Changed = super::reach(global)?.ask_with(&request, descriptor)?;
+    output::changed(global, &changed)
+}
+
+/// A duplicate of the descriptor that the caller left open under this number.
+fn inherited(number: i32) -> Result<OwnedFd, CliError> {
+    let refused = |why: &str| CliError::failed(format!("fd {number}"), why);
+    if number < 3 {
+        return Err(refused("is a standard stream")
+            .hint("hand the descriptor over as 3 or above, like 3<>FILE in a shell"));
+    }
+    // Looked up before anything is opened here, which would take a free number.
+    if std::fs::symlink_metadata(format!("/proc/self/fd/{number}")).is_err() {
+        return Err(refused("is not open")
+            .hint("the caller must leave it open: no close-on-exec, and no sudo that closes it"));
+    }
+    let own = pidfd_open(getpid(), PidfdFlags::empty());
+    own.and_then(|own| pidfd_getfd(own, number, PidfdGetfdFlags::empty()))
+        .map_err(|errno| refused(&describe(&errno.into())))
+}
+
+#[cfg(test)]
+mod tests {
+    use std::io::{Seek, Write};
+    use std::os::fd::AsRawFd;
+
+    use super::*;
+
+    #[test]
+    fn a_descriptor_is_found_by_its_number() {
+        let path = std::env::temp_dir().join(format!("netloom-fd-{}", std::process::id()));
+        let mut file = std::fs::File::create_new(&path).unwrap();
+        std::fs::remove_file(&path).unwrap();
+        let mut twin = std::fs::File::from(inherited(file.as_raw_fd()).unwrap());
+        twin.write_all(b"abc").unwrap();
+        assert_eq!(file.stream_position().unwrap(), 3);
+    }
+
+    #[test]
+    fn numbers_that_are_no_descriptor_are_refused() {
+        for (number, why) in [(0, "is a standard stream"), (1_000_000, "is not open")] {
+            let error = inherited(number).unwrap_err();
+            assert_eq!((error.exit, error.why.as_str()), (1, why));
+        }
+    }
+}

@@ -1,0 +1,79 @@
+//! `netloom up`.
+
+use io_backends::daemonize::{Background, Side, split};
+use io_backends::error::describe;
+use serde::{Deserialize, Serialize};
+
+use crate::api::{Changed, Failure};
+use crate::args::{Global, Up};
+use crate::config::{self, SwitchConfig};
+use crate::daemon::Daemon;
+use crate::error::CliError;
+use crate::output;
+use crate::rundir::RunDir;
+
+/// What the background process reports when all is ready, or why it is not.
+#[derive(Debug, Serialize, Deserialize)]
+enum Word {
+    Ready(Changed),
+    Failed(Failure),
+}
+
+/// Starts a switch and serves until it is told to stop, or leaves it in the background.
+///
+/// # Errors
+/// Exit 2 when file or SPECs are wrong; what [`Daemon::start`] reports.
+pub(super) fn run(global: &Global, up: &Up) -> Result<(), CliError> {
+    let (name, config) = described(global, up)?;
+    // Asked once, before the process leaves the directory it may be relative to.
+    crate::rundir::parent();
+    if up.detach {
+        return detach(global, &name, &config);
+    }
+    let daemon = Daemon::start(&name, &config)?;
+    output::changed(global, &daemon.report())?;
+    daemon.serve();
+    Ok(())
+}
+
+/// The switch's name, and what file and SPECs together describe.
+fn described(global: &Global, up: &Up) -> Result<(String, SwitchConfig), CliError> {
+    let file = up.file.as_deref();
+    let base = file.map_or_else(|| Ok(SwitchConfig::default()), config::load)?;
+    let ports = up.ports.iter().map(|spec| config::parse_spec(spec)).collect::<Result<_, _>>()?;
+    let config = config::merge(base, ports)?;
+    let wanted = up.name.as_deref().or(global.switch.as_deref());
+    let name = config::switch_name(wanted, config.name.as_deref(), file)?;
+    Ok((name, config))
+}
+
+fn detach(global: &Global, name: &str, config: &SwitchConfig) -> Result<(), CliError> {
+    let what = format!("switch {name}");
+    match split() {
+        Err(error) => Err(CliError::failed(what, describe(&error))),
+        Ok(Side::Background(background)) => {
+            serve(background, name, config);
+            // The caller has its answer; what it would do next is not this process's business.
+            std::process::exit(0)
+        }
+        Ok(Side::Foreground(foreground)) => match serde_json::from_slice(&foreground.wait()) {
+            Ok(Word::Ready(changed)) => output::changed(global, &changed),
+            Ok(Word::Failed(failure)) => Err(failure.into()),
+            Err(_) => Err(CliError::failed(what, "it died while it started").hint(format!(
+                "{} may say more; `netloom down {name}` removes what is left",
+                RunDir::of(name).log().display()
+            ))),
+        },
+    }
+}
+
+fn serve(background: Background, name: &str, config: &SwitchConfig) {
+    let say = |word: &Word| background.say(&serde_json::to_vec(word).unwrap_or_default());
+    match Daemon::start(name, config) {
+        Ok(daemon) => {
+            say(&Word::Ready(daemon.report()));
+            daemon.serve();
+        }
+        Err(error) => say(&Word::Failed(error.into())),
+    }
+}

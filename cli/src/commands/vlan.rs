@@ -1,0 +1,19 @@
+//! `netloom vlan ls`.
+
+use crate::api::{Request, VlanRow};
+use crate::args::{Global, VlanCommand};
+use crate::error::CliError;
+use crate::output;
+
+/// Lists VLANs.
+///
+/// # Errors
+/// What the switch says.
+pub(super) fn run(global: &Global, command: VlanCommand) -> Result<(), CliError> {
+    match command {
+        VlanCommand::Ls => {
+            let rows: Vec<VlanRow> = super::reach(global)?.ask(&Request::Vlans {})?;
+            output::show(global, &rows, |paint| output::vlans(&rows, paint))
+        }
+    }
+}

@@ -1,0 +1,202 @@
+//! The documents a running switch answers with, from what it knows.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use io_backends::Attachment;
+use switch_core::Switch;
+use switch_core::config::{PortConfig, PortRules};
+use switch_core::counters::PortTotals;
+use switch_core::explain::Explanation;
+use switch_core::fdb::Entry;
+use switch_core::tables::{Form, named_vids};
+use switch_core::vlan::{Allowed, Vid, VidSet, VlanMode};
+
+use crate::api::{
+    AllowedDoc, EgressDoc, ExplainDoc, FdbRow, FdbStatsDoc, FlagsDoc, KernelStats, PortRow,
+    PortStats, RemovedStats, StatsDoc, VlanDoc, VlanRow, WorkerDoc,
+};
+
+/// What a port's device looks like at present.
+#[derive(Clone, PartialEq, Eq, Debug, Default)]
+pub(super) struct DeviceNow {
+    pub(super) fault: Option<String>,
+    pub(super) up: bool,
+    pub(super) ifname: Option<String>,
+    pub(super) mac: Option<String>,
+    pub(super) mtu: Option<u32>,
+    pub(super) queues: Option<u16>,
+}
+
+pub(super) fn port_row(port: &PortConfig<Attachment>, device: DeviceNow) -> PortRow {
+    let state = match (&device.fault, device.up) {
+        (Some(_), _) => "fault",
+        (None, true) => "up",
+        (None, false) => "down",
+    };
+    PortRow {
+        name: port.name.clone(),
+        kind: port.link.kind.name().into(),
+        target: port.link.kind.target(),
+        state: state.into(),
+        fault: device.fault,
+        netns: port.link.netns.as_ref().map(ToString::to_string),
+        ifname: device.ifname,
+        mac: device.mac,
+        mtu: device.mtu,
+        queues: device.queues,
+        vlan: vlan_doc(&port.rules.vlan),
+        flags: flags_doc(&port.rules),
+    }
+}
+
+fn vlan_doc(mode: &VlanMode) -> VlanDoc {
+    let only = |set: &VidSet| AllowedDoc::Only(set.iter().map(Vid::get).collect());
+    let (name, allowed) = match mode {
+        VlanMode::Transparent => ("transparent", AllowedDoc::All("all".into())),
+        VlanMode::Access(vid) => ("access", AllowedDoc::Only(vec![vid.get()])),
+        VlanMode::Tunnel(vid) => ("tunnel", AllowedDoc::Only(vec![vid.get()])),
+        VlanMode::Trunk { allowed: Allowed::All, .. } => ("trunk", AllowedDoc::All("all".into())),
+        VlanMode::Trunk { allowed: Allowed::Only(set), native, .. } => {
+            let with_native = set.iter().chain(*native).collect();
+            ("trunk", only(&with_native))
+        }
+    };
+    VlanDoc {
+        mode: name.into(),
+        pvid: mode.pvid().map(Vid::get),
+        allowed,
+        tpid: mode.tpid().to_string(),
+    }
+}
+
+fn flags_doc(rules: &PortRules) -> FlagsDoc {
+    FlagsDoc {
+        learning: rules.learning,
+        flood: rules.flood,
+        mcast_flood: rules.mcast_flood,
+        bcast_flood: rules.bcast_flood,
+        isolated: rules.isolated,
+        mac_limit: rules.mac_limit,
+    }
+}
+
+pub(super) fn fdb_rows(switch: &Switch, now: u32) -> Vec<FdbRow> {
+    let tables = switch.tables();
+    let row = |entry: Entry| {
+        let port = tables.port(entry.port)?;
+        Some(FdbRow {
+            mac: entry.mac.to_string(),
+            vid: entry.vid.get(),
+            port: port.name.clone(),
+            kind: if entry.is_static { "static" } else { "dynamic" }.into(),
+            age: (!entry.is_static).then_some(entry.age),
+        })
+    };
+    let mut rows: Vec<_> = switch.fdb().entries(now).into_iter().filter_map(row).collect();
+    rows.sort_unstable_by(|a, b| (a.vid, &a.mac).cmp(&(b.vid, &b.mac)));
+    rows
+}
+
+pub(super) fn vlan_rows(switch: &Switch) -> Vec<VlanRow> {
+    let transparent = |mode: &VlanMode| *mode == VlanMode::Transparent;
+    let mut vids: BTreeSet<Vid> =
+        switch.ports().flat_map(|port| named_vids(&port.rules.vlan)).collect();
+    if switch.ports().any(|port| transparent(&port.rules.vlan)) {
+        vids.insert(Vid::UNTAGGED);
+    }
+    let row = |vid: Vid| {
+        let members = || {
+            let is_member = move |mode: &VlanMode| match vid {
+                Vid::UNTAGGED => transparent(mode),
+                _ => mode.is_member(vid),
+            };
+            switch.ports().filter(move |port| is_member(&port.rules.vlan))
+        };
+        let is_untagged = |form| form == Form::Untagged || form == Form::AsIs;
+        VlanRow {
+            vid: vid.get(),
+            members: members().map(|port| port.name.clone()).collect(),
+            untagged: members()
+                .filter(|port| is_untagged(port.form(vid)))
+                .map(|port| port.name.clone())
+                .collect(),
+        }
+    };
+    vids.into_iter().map(row).collect()
+}
+
+/// `rx_missed` says, by port name, what the kernel dropped before the switch saw it.
+pub(super) fn stats(
+    switch: &Switch,
+    uptime: f64,
+    only: Option<&str>,
+    cpus: &[Option<usize>],
+    rx_missed: impl Fn(&str) -> Option<u64>,
+) -> StatsDoc {
+    let stats = switch.stats();
+    let names = stats.ports.iter().filter_map(|(id, totals)| Some((switch.port(*id)?, totals)));
+    let ports = names
+        .filter(|(port, _)| only.is_none_or(|only| only == port.name))
+        .map(|(port, totals)| PortStats {
+            name: port.name.clone(),
+            rx_frames: totals.rx_frames,
+            rx_bytes: totals.rx_bytes,
+            tx_frames: totals.tx_frames,
+            tx_bytes: totals.tx_bytes,
+            drops: drops(totals),
+            kernel: KernelStats { rx_missed: rx_missed(&port.name) },
+        })
+        .collect();
+    let fdb = stats.fdb;
+    let share = |busy: u64, total: u64| if total == 0 { 0.0 } else { busy as f64 / total as f64 };
+    StatsDoc {
+        uptime,
+        engine: "epoll".into(),
+        ports,
+        removed: RemovedStats {
+            rx_frames: stats.removed.rx_frames,
+            tx_frames: stats.removed.tx_frames,
+            drops: drops(&stats.removed),
+        },
+        flood_copies: stats.flood_copies,
+        made_frames: stats.made_frames,
+        fdb: FdbStatsDoc {
+            entries: fdb.entries,
+            capacity: fdb.capacity,
+            learned: fdb.learned,
+            moved: fdb.moved,
+            aged: fdb.aged,
+            evicted: fdb.evicted,
+            refused: fdb.refused,
+        },
+        workers: stats
+            .workers
+            .iter()
+            .zip(cpus)
+            .map(|(worker, &cpu)| WorkerDoc {
+                cpu,
+                frames: worker.frames,
+                bursts: worker.bursts,
+                busy: share(worker.busy, worker.total),
+            })
+            .collect(),
+    }
+}
+
+fn drops(totals: &PortTotals) -> BTreeMap<String, u64> {
+    totals.drops().map(|(reason, count)| (reason.name().to_owned(), count)).collect()
+}
+
+pub(super) fn explain(answer: Explanation) -> ExplainDoc {
+    ExplainDoc {
+        verdict: if answer.drop.is_some() { "drop" } else { "forward" }.into(),
+        reason: answer.drop.map(|reason| reason.name().to_owned()),
+        vid: answer.vid.map(Vid::get),
+        egress: answer
+            .egress
+            .into_iter()
+            .map(|egress| EgressDoc { port: egress.port, tag: egress.tag })
+            .collect(),
+        steps: answer.steps,
+    }
+}

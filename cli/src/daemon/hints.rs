@@ -1,0 +1,63 @@
+//! What a user should know about a set of ports.
+
+use io_backends::Attachment;
+use io_backends::attachment::{Kind, MacvtapMode};
+use switch_core::config::PortConfig;
+use switch_core::vlan::VlanMode;
+
+/// Hints for these ports, most important first.
+pub(super) fn of<'p>(ports: impl Iterator<Item = &'p PortConfig<Attachment>>) -> Vec<String> {
+    let ports: Vec<_> = ports.collect();
+    mixed_modes(&ports)
+        .into_iter()
+        .chain(ports.iter().filter_map(|port| own_address(port)))
+        .collect()
+}
+
+/// Untagged traffic never crosses between transparent ports and others (rule 11).
+fn mixed_modes(ports: &[&PortConfig<Attachment>]) -> Option<String> {
+    let first = |wanted: fn(&VlanMode) -> bool| {
+        ports.iter().find(|port| wanted(&port.rules.vlan)).map(|port| &port.name)
+    };
+    let transparent = first(|mode| *mode == VlanMode::Transparent)?;
+    let other = first(|mode| *mode != VlanMode::Transparent)?;
+    Some(format!(
+        "untagged traffic does not cross between transparent ports (like {transparent}) \
+         and access, trunk or tunnel ports (like {other})"
+    ))
+}
+
+/// Only a passthru macvtap carries unicast for other addresses than its own.
+fn own_address(port: &PortConfig<Attachment>) -> Option<String> {
+    let Kind::Macvtap { mode, .. } = &port.link.kind else { return None };
+    let mode = match mode {
+        MacvtapMode::Passthru => return None,
+        MacvtapMode::Bridge => "bridge",
+        MacvtapMode::Private => "private",
+        MacvtapMode::Vepa => "vepa",
+    };
+    Some(format!(
+        "port {}: a macvtap in {mode} mode takes in unicast for its own MAC address only; \
+         hosts behind the switch need that address, or mode=passthru",
+        port.name
+    ))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::config::parse_spec;
+
+    fn hints(specs: &[&str]) -> Vec<String> {
+        let ports: Vec<_> = specs.iter().map(|spec| parse_spec(spec).unwrap()).collect();
+        of(ports.iter())
+    }
+
+    #[test]
+    fn said_only_where_they_apply() {
+        assert!(hints(&["a=tap", "b=tap", "c=macvtap:eth1"]).is_empty());
+        assert!(hints(&["a=tap,access=1", "b=tap,trunk"]).is_empty());
+        assert!(hints(&["a=tap", "b=tap,access=5"])[0].contains("(like b)"));
+        assert!(hints(&["u=macvtap:eth1,mode=vepa"])[0].contains("vepa mode"));
+    }
+}

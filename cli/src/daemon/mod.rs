@@ -1,0 +1,292 @@
+//! A running switch: its control thread.
+//!
+//! [`start`](Daemon::start) makes everything and returns when every port
+//! forwards; [`serve`](Daemon::serve) then answers the control socket, follows
+//! the netdevs and heals ports, until it is told to stop;
+//! [`stop`](Daemon::stop) takes everything away. Frames are the business of
+//! the worker threads alone. All events come in by one poll.
+
+mod documents;
+mod hints;
+mod log;
+mod ports;
+mod requests;
+mod server;
+
+use std::os::fd::AsRawFd;
+use std::os::unix::net::UnixStream;
+use std::time::{Duration, Instant};
+
+use crossbeam::channel::{Receiver, unbounded};
+use io_backends::error::describe;
+use io_backends::lab::{Journal, LinkWatch, Report};
+use io_backends::runner::Runner;
+use mio::unix::SourceFd;
+use mio::{Events, Interest, Poll, Token, Waker};
+use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM};
+use switch_core::fdb::Seed;
+use switch_core::{PortId, Switch};
+
+use crate::api::{Changed, Failure, Reply};
+use crate::config::{SwitchConfig, Workers};
+use crate::error::CliError;
+use crate::rundir::{self, RunDir};
+
+pub use requests::leftovers;
+
+use log::Log;
+use ports::Member;
+use server::Server;
+
+const SIGNALS: Token = Token(0);
+const WATCH: Token = Token(1);
+const GONE: Token = Token(2);
+const LISTENER: Token = Token(3);
+
+/// Looks at the workers without pause before waiting between looks.
+const EAGER_LOOKS: u32 = 1000;
+/// The wait between looks.
+const LOOK: Duration = Duration::from_micros(50);
+
+/// A running switch.
+pub struct Daemon {
+    dir: RunDir,
+    journal: Journal,
+    log: Log,
+    clock: Instant,
+    switch: Switch,
+    cpus: Vec<Option<usize>>,
+    runners: Vec<Runner>,
+    members: Vec<Member>,
+    poll: Poll,
+    watch: LinkWatch,
+    server: Server,
+    /// Readable once a signal came; kept open, never read.
+    _signals: UnixStream,
+    gone: Receiver<PortId>,
+    stopping: bool,
+}
+
+impl Daemon {
+    /// Makes a switch and its ports; returns when every port forwards.
+    ///
+    /// # Errors
+    /// When anything fails; everything made on the way is undone.
+    pub fn start(name: &str, config: &SwitchConfig) -> Result<Daemon, CliError> {
+        let dir = RunDir::of(name);
+        let mut journal = open_journal(&dir)?;
+        let undone = journal.undo();
+        match Daemon::begin(&dir, journal, config) {
+            Ok(mut daemon) => {
+                daemon.log_report("cleaned up after a killed switch", &undone);
+                for port in &config.config.ports {
+                    if let Err(error) = daemon.add_port(port.clone(), None) {
+                        daemon.log.line(&format!("not started: {error}"));
+                        daemon.stop();
+                        return Err(error);
+                    }
+                }
+                daemon.log.line("every port forwards");
+                Ok(daemon)
+            }
+            Err(error) => {
+                // Nothing else was made yet.
+                let _ = dir.remove();
+                Err(error)
+            }
+        }
+    }
+
+    fn begin(dir: &RunDir, journal: Journal, config: &SwitchConfig) -> Result<Daemon, CliError> {
+        let failed = |what: &'static str| {
+            move |error: std::io::Error| CliError::failed(what, describe(&error))
+        };
+        dir.write_pid()?;
+        let log = Log::open(&dir.log())?;
+        let poll = Poll::new().map_err(failed("the control loop"))?;
+        let registry = poll.registry();
+        let signals = catch_signals().map_err(failed("signals"))?;
+        let watch = LinkWatch::open()?;
+        for (fd, token) in [(signals.as_raw_fd(), SIGNALS), (watch.as_raw_fd(), WATCH)] {
+            let source = &mut SourceFd(&fd);
+            registry.register(source, token, Interest::READABLE).map_err(failed("poll"))?;
+        }
+        let server = Server::listen(&dir.socket(), registry, LISTENER)?;
+        let waker = Waker::new(registry, GONE).map_err(failed("poll"))?;
+        let cpus = match &config.workers {
+            Workers::Auto => vec![None],
+            Workers::Count(count) => vec![None; *count],
+            Workers::Cpus(cpus) => cpus.iter().copied().map(Some).collect(),
+        };
+        let rules = config.config.bridge;
+        let (switch, workers) = Switch::new(rules, config.fdb_capacity, cpus.len(), Seed::random());
+        let (tell, gone) = unbounded();
+        let waker = std::sync::Arc::new(waker);
+        let clock = Instant::now();
+        let runners = workers
+            .into_iter()
+            .zip(&cpus)
+            .map(|(worker, &cpu)| {
+                let (tell, waker) = (tell.clone(), std::sync::Arc::clone(&waker));
+                Runner::start(worker, cpu, clock, move |id| {
+                    // A control thread that no longer listens is about to stop everything.
+                    let _ = tell.send(id);
+                    let _ = waker.wake();
+                })
+            })
+            .collect::<Result<_, _>>()?;
+        Ok(Daemon {
+            dir: dir.clone(),
+            journal,
+            log,
+            clock,
+            switch,
+            cpus,
+            runners,
+            members: Vec::new(),
+            poll,
+            watch,
+            server,
+            _signals: signals,
+            gone,
+            stopping: false,
+        })
+    }
+
+    /// The switch's name.
+    pub fn name(&self) -> &str {
+        self.dir.name()
+    }
+
+    /// What `up` reports, with what its user should know.
+    pub fn report(&self) -> Changed {
+        let ports = match self.members.len() {
+            1 => "1 port".to_owned(),
+            count => format!("{count} ports"),
+        };
+        Changed {
+            changed: vec![format!("switch {} forwards with {ports}", self.name())],
+            hints: hints::of(self.members.iter().map(|member| &member.config)),
+        }
+    }
+
+    /// Serves until a signal or a client says stop; then takes everything away
+    /// and tells that client.
+    pub fn serve(mut self) {
+        let mut events = Events::with_capacity(256);
+        while !self.stopping {
+            let wait = self.next_attempt().map(|at| at.saturating_duration_since(Instant::now()));
+            if self.poll.poll(&mut events, wait).is_err() {
+                // Interrupted by a signal, which waits in its pipe.
+                continue;
+            }
+            for event in &events {
+                self.handle(event.token());
+            }
+            self.heal();
+        }
+        self.log.line("told to stop");
+        self.stop();
+    }
+
+    fn handle(&mut self, token: Token) {
+        match token {
+            SIGNALS => self.stopping = true,
+            WATCH => self.follow_links(),
+            GONE => self.note_gone(),
+            LISTENER => self.server.accept(self.poll.registry()),
+            client => {
+                for asked in self.server.serve(client, self.poll.registry()) {
+                    self.answer(asked);
+                    if self.stopping {
+                        return;
+                    }
+                }
+            }
+        }
+    }
+
+    fn answer(&mut self, asked: server::Asked) {
+        let server::Asked { client, request, descriptors } = asked;
+        let reply = match self.obey(request, descriptors) {
+            Ok(_) if self.stopping => {
+                let report = self.take_away();
+                Reply::Done(requests::stopped(self.name(), &report))
+            }
+            Ok(document) => Reply::Done(document),
+            Err(error) => Reply::Failed(Failure::from(error)),
+        };
+        self.server.reply(client, &reply, self.poll.registry());
+        if self.stopping {
+            self.server.finish(client);
+        }
+    }
+
+    /// Takes away everything the switch made.
+    pub fn stop(mut self) -> Report {
+        self.take_away()
+    }
+
+    fn take_away(&mut self) -> Report {
+        // Ends the threads and closes every port; a TAP goes with its last descriptor.
+        self.runners.clear();
+        self.members.clear();
+        let report = self.journal.undo();
+        if report.kept.is_empty() {
+            let _ = self.dir.remove();
+        } else {
+            self.log_report("could not all be taken away", &report);
+        }
+        report
+    }
+
+    fn log_report(&mut self, title: &str, report: &Report) {
+        for undone in &report.undone {
+            self.log.line(&format!("{title}: removed {undone}"));
+        }
+        for kept in &report.kept {
+            self.log.line(&format!("{title}: {kept}"));
+        }
+    }
+
+    /// Waits until every worker works by the newest tables.
+    fn settle(&mut self) {
+        let mut looks = 0;
+        self.runners.iter().for_each(Runner::wake);
+        while !self.switch.settle() {
+            looks += 1;
+            match looks {
+                0..EAGER_LOOKS => std::thread::yield_now(),
+                // A worker is a long burst away, or waits for a CPU.
+                _ => std::thread::sleep(LOOK),
+            }
+        }
+    }
+
+    /// Seconds on the clock that entries are stamped with.
+    fn now(&self) -> u32 {
+        self.clock.elapsed().as_secs() as u32
+    }
+}
+
+fn open_journal(dir: &RunDir) -> Result<Journal, CliError> {
+    Journal::open(&rundir::parent(), dir.name()).map_err(|error| {
+        let hint = match dir.state() {
+            Some(rundir::State::Running(_)) => {
+                format!("`netloom down {0}` stops it; --name takes another name", dir.name())
+            }
+            _ => "run it as root, or set NETLOOM_RUN_DIR to a directory of yours".into(),
+        };
+        CliError::from(error).hint(hint)
+    })
+}
+
+/// SIGINT, SIGTERM and SIGHUP become bytes to read.
+fn catch_signals() -> std::io::Result<UnixStream> {
+    let (read, write) = UnixStream::pair()?;
+    read.set_nonblocking(true)?;
+    for signal in [SIGINT, SIGTERM, SIGHUP] {
+        signal_hook::low_level::pipe::register(signal, write.try_clone()?)?;
+    }
+    Ok(read)
+}

@@ -1,0 +1,303 @@
+//! A switch's ports: attaching, detaching, following their netdevs, healing them.
+
+use std::os::fd::OwnedFd;
+use std::time::{Duration, Instant};
+
+use io_backends::Attachment;
+use io_backends::attach::{Attached, attach, place_exists};
+use io_backends::attachment::Kind;
+use io_backends::lab::{LinkEvent, LinkInfo, Report, Watched};
+use io_backends::runner::Runner;
+use switch_core::PortId;
+use switch_core::config::PortConfig;
+use switch_core::frame::Takes;
+use switch_core::tables::Link;
+
+use super::Daemon;
+use super::documents::DeviceNow;
+use crate::error::CliError;
+
+/// The first wait before a lost port is made again, and the longest.
+const PATIENCE: (Duration, Duration) = (Duration::from_millis(100), Duration::from_secs(2));
+
+/// The MTU of a netdev the switch cannot see: no limit but a frame's own.
+const UNKNOWN_MTU: u32 = 65_535;
+
+/// One port and its device.
+pub(super) struct Member {
+    pub(super) config: PortConfig<Attachment>,
+    pub(super) id: PortId,
+    device: Device,
+}
+
+enum Device {
+    Open {
+        takes: Takes,
+        queues: u16,
+        /// `None` for a netdev the switch cannot see.
+        netdev: Option<(Watched, LinkInfo)>,
+    },
+    Lost {
+        why: String,
+        /// When it is tried again; `None` for what only its giver could give again.
+        next: Option<Instant>,
+        wait: Duration,
+    },
+}
+
+impl Member {
+    pub(super) fn now(&self) -> DeviceNow {
+        match &self.device {
+            Device::Lost { why, .. } => {
+                DeviceNow { fault: Some(why.clone()), ..DeviceNow::default() }
+            }
+            Device::Open { queues, netdev: None, .. } => {
+                DeviceNow { up: true, queues: Some(*queues), ..DeviceNow::default() }
+            }
+            Device::Open { queues, netdev: Some((_, link)), .. } => DeviceNow {
+                fault: None,
+                up: carries(link),
+                ifname: Some(link.name.clone()),
+                mac: link.mac.map(|mac| mac.to_string()),
+                mtu: Some(link.mtu),
+                queues: Some(*queues),
+            },
+        }
+    }
+
+    pub(super) fn watched(&self) -> Option<Watched> {
+        match &self.device {
+            Device::Open { netdev: Some((watched, _)), .. } => Some(*watched),
+            _ => None,
+        }
+    }
+
+    /// The device as the hot path sees it.
+    fn link(&self) -> Link {
+        match &self.device {
+            Device::Lost { .. } => Link { up: false, mtu: 0, takes: Takes::NOTHING },
+            Device::Open { takes, netdev: None, .. } => {
+                Link { up: true, mtu: UNKNOWN_MTU, takes: *takes }
+            }
+            Device::Open { takes, netdev: Some((_, link)), .. } => {
+                Link { up: carries(link), mtu: link.mtu, takes: *takes }
+            }
+        }
+    }
+}
+
+fn carries(link: &LinkInfo) -> bool {
+    link.up && link.carrier
+}
+
+impl Daemon {
+    /// Adds a port; it forwards when this returns. `sent` is an `fd` port's
+    /// descriptor that came with the request.
+    pub(super) fn add_port(
+        &mut self,
+        config: PortConfig<Attachment>,
+        sent: Option<OwnedFd>,
+    ) -> Result<(), CliError> {
+        let what = format!("port {}", config.name);
+        if self.switch.port_named(&config.name).is_some() {
+            return Err(CliError::failed(what, "the switch has a port of this name already"));
+        }
+        let attached = self.attach(&config, sent)?;
+        let link = Link { up: false, mtu: 0, takes: attached.takes };
+        let id = match self.switch.add_port(&config.name, config.rules.clone(), link) {
+            Ok(id) => id,
+            Err(_) => {
+                drop(attached);
+                self.journal.undo_port(&config.name);
+                return Err(CliError::failed(what, "a switch has at most 4096 ports"));
+            }
+        };
+        let lost = Device::Lost { why: String::new(), next: None, wait: PATIENCE.0 };
+        let name = config.name.clone();
+        self.members.push(Member { config, id, device: lost });
+        if let Err(error) = self.open(self.members.len() - 1, attached) {
+            self.remove_port(&name);
+            return Err(error);
+        }
+        self.log.line(&format!("port {name} added"));
+        Ok(())
+    }
+
+    fn attach(
+        &mut self,
+        config: &PortConfig<Attachment>,
+        sent: Option<OwnedFd>,
+    ) -> Result<Attached, CliError> {
+        let queues = self.runners.len() as u16;
+        attach(&mut self.journal, &config.name, &config.link, queues, sent).map_err(CliError::from)
+    }
+
+    /// Puts an open device into service.
+    fn open(&mut self, at: usize, attached: Attached) -> Result<(), CliError> {
+        let Attached { queues, takes, netdev } = attached;
+        let member = &mut self.members[at];
+        let count = queues.len() as u16;
+        let netdev = match netdev {
+            Some((place, link)) => Some(self.watch.follow(&place, link.index)?),
+            None => None,
+        };
+        let id = member.id;
+        member.device = Device::Open { takes, queues: count, netdev };
+        let link = member.link();
+        self.give_to_workers(id, queues)?;
+        self.switch.set_link(id, link);
+        self.settle();
+        // Announcements from before it was followed are old news.
+        self.follow_links();
+        Ok(())
+    }
+
+    fn give_to_workers(
+        &self,
+        id: PortId,
+        queues: Vec<io_backends::fd_port::FdPort>,
+    ) -> Result<(), CliError> {
+        self.runners[0].add(id, queues).map_err(CliError::from)
+    }
+
+    fn take_from_workers(&mut self, id: PortId) {
+        self.runners.iter().for_each(|runner: &Runner| drop(runner.remove(id)));
+    }
+
+    /// Removes a port and what was made for it; `None` when there is no such port.
+    pub(super) fn remove_port(&mut self, name: &str) -> Option<Report> {
+        let at = self.members.iter().position(|member| member.config.name == name)?;
+        let member = self.members.remove(at);
+        if let Some(watched) = member.watched() {
+            self.watch.unfollow(watched);
+        }
+        self.switch.remove_port(member.id);
+        self.settle();
+        self.take_from_workers(member.id);
+        self.log.line(&format!("port {name} removed"));
+        Some(self.journal.undo_port(name))
+    }
+
+    /// Notes what happened to the ports' netdevs.
+    pub(super) fn follow_links(&mut self) {
+        for event in self.watch.drain() {
+            match event {
+                LinkEvent::Up(watched) => self.note(watched, |link| {
+                    link.up = true;
+                    link.carrier = true;
+                }),
+                LinkEvent::Down(watched) => self.note(watched, |link| link.up = false),
+                LinkEvent::Mtu(watched, mtu) => self.note(watched, |link| link.mtu = mtu),
+                LinkEvent::Mac(watched, mac) => self.note(watched, |link| link.mac = Some(mac)),
+                LinkEvent::Renamed(watched, name) => self.note(watched, |link| link.name = name),
+                LinkEvent::Removed(watched) => self.lose_watched(watched, "its netdev is gone"),
+                LinkEvent::NamespaceGone(watched) => {
+                    self.lose_watched(watched, "its namespace is gone");
+                }
+                LinkEvent::Overrun => self.log.line("announcements of the kernel were lost"),
+            }
+        }
+        self.settle();
+    }
+
+    fn note(&mut self, watched: Watched, change: impl FnOnce(&mut LinkInfo)) {
+        let member = self.members.iter_mut().find(|member| member.watched() == Some(watched));
+        let Some(member) = member else { return };
+        if let Device::Open { netdev: Some((_, link)), .. } = &mut member.device {
+            change(link);
+        }
+        let (id, link) = (member.id, member.link());
+        let before = self.switch.port(id).map(|port| port.link.up);
+        if before != Some(link.up) {
+            let word = if link.up { "up" } else { "down" };
+            self.log.line(&format!("port {}: link {word}", member.config.name));
+        }
+        self.switch.set_link(id, link);
+    }
+
+    /// Notes the ports whose devices a worker found gone.
+    pub(super) fn note_gone(&mut self) {
+        // Where the watch knows better why, it says so.
+        self.follow_links();
+        while let Ok(id) = self.gone.try_recv() {
+            if let Some(at) = self.members.iter().position(|member| member.id == id) {
+                self.lose(at, "its device is gone");
+            }
+        }
+    }
+
+    fn lose_watched(&mut self, watched: Watched, why: &str) {
+        let at = self.members.iter().position(|member| member.watched() == Some(watched));
+        if let Some(at) = at {
+            self.lose(at, why);
+        }
+    }
+
+    /// Takes a port out of service until its device can be made again.
+    fn lose(&mut self, at: usize, why: &str) {
+        let member = &mut self.members[at];
+        if matches!(member.device, Device::Lost { .. }) {
+            return;
+        }
+        if let Some(watched) = member.watched() {
+            self.watch.unfollow(watched);
+        }
+        let returns = !matches!(member.config.link.kind, Kind::Fd(_));
+        member.device = Device::Lost {
+            why: why.into(),
+            next: returns.then(|| Instant::now() + PATIENCE.0),
+            wait: PATIENCE.0,
+        };
+        let (id, link, name) = (member.id, member.link(), member.config.name.clone());
+        self.log.line(&format!("port {name}: fault: {why}"));
+        self.switch.set_link(id, link);
+        self.settle();
+        self.take_from_workers(id);
+        let report = self.journal.undo_port(&name);
+        self.log_report(&format!("port {name}"), &report);
+    }
+
+    /// When the next lost port is to be tried.
+    pub(super) fn next_attempt(&self) -> Option<Instant> {
+        let next = |member: &Member| match &member.device {
+            Device::Lost { next, .. } => *next,
+            Device::Open { .. } => None,
+        };
+        self.members.iter().filter_map(next).min()
+    }
+
+    /// Tries the lost ports whose time has come.
+    pub(super) fn heal(&mut self) {
+        let now = Instant::now();
+        for at in 0..self.members.len() {
+            let Device::Lost { next: Some(next), .. } = &self.members[at].device else { continue };
+            if *next <= now
+                && let Err(error) = self.heal_one(at)
+            {
+                self.postpone(at, &error);
+            }
+        }
+    }
+
+    fn heal_one(&mut self, at: usize) -> Result<(), CliError> {
+        let config = self.members[at].config.clone();
+        if !place_exists(&config.link) {
+            return Err(CliError::failed(&config.name, "its namespace is gone"));
+        }
+        let attached = self.attach(&config, None)?;
+        let opened = self.open(at, attached);
+        match &opened {
+            Ok(()) => self.log.line(&format!("port {}: forwards again", config.name)),
+            Err(_) => drop(self.journal.undo_port(&config.name)),
+        }
+        opened
+    }
+
+    fn postpone(&mut self, at: usize, error: &CliError) {
+        if let Device::Lost { why, next, wait } = &mut self.members[at].device {
+            why.clone_from(&error.why);
+            *wait = (*wait * 2).min(PATIENCE.1);
+            *next = Some(Instant::now() + *wait);
+        }
+    }
+}

@@ -1,0 +1,291 @@
+//! What clients ask for, done.
+
+use std::os::fd::OwnedFd;
+
+use io_backends::Attachment;
+use io_backends::attachment::Kind;
+use io_backends::lab::Report;
+use serde::Serialize;
+use serde_json::Value;
+use switch_core::config::{Action, Config, PortConfig, PortRules, plan};
+use switch_core::explain::explain;
+use switch_core::frame::MAX_FRAME;
+use switch_core::tables::PortTable;
+use switch_core::{Frame, Mac, Vid};
+
+use super::{Daemon, documents, hints};
+use crate::api::{Changed, Request, SwitchRow};
+use crate::config::{parse_settings, parse_spec};
+use crate::error::CliError;
+
+type Answer = Result<Value, CliError>;
+
+impl Daemon {
+    /// Does what a request asks for. Where it fails, nothing has changed.
+    pub(super) fn obey(&mut self, request: Request, descriptors: Vec<OwnedFd>) -> Answer {
+        match request {
+            Request::Info {} => document(&self.info()),
+            Request::Ports {} => {
+                let row =
+                    |member: &super::Member| documents::port_row(&member.config, member.now());
+                document(&self.members.iter().map(row).collect::<Vec<_>>())
+            }
+            Request::PortAdd { spec } => self.port_add(&spec, descriptors),
+            Request::PortDel { name } => self.port_del(&name),
+            Request::PortSet { name, settings } => self.port_set(&name, &settings),
+            Request::Fdb {} => document(&documents::fdb_rows(&self.switch, self.now())),
+            Request::FdbAdd { mac, port, vid } => self.fdb_add(&mac, &port, vid),
+            Request::FdbDel { mac, vid } => self.fdb_del(&mac, vid),
+            Request::FdbFlush { port, vid, include_static } => {
+                self.fdb_flush(port.as_deref(), vid, include_static)
+            }
+            Request::Vlans {} => document(&documents::vlan_rows(&self.switch)),
+            Request::Stats { port } => self.stats(port.as_deref()),
+            Request::Explain { port, frame } => self.explain(&port, &frame),
+            Request::Stop {} => {
+                self.stopping = true;
+                Ok(Value::Null)
+            }
+        }
+    }
+
+    fn info(&self) -> SwitchRow {
+        SwitchRow {
+            name: self.name().into(),
+            pid: Some(std::process::id()),
+            uptime: Some(self.clock.elapsed().as_secs_f64()),
+            ports: Some(self.members.len()),
+            state: "running".into(),
+        }
+    }
+
+    fn port(&self, name: &str) -> Result<&PortTable, CliError> {
+        self.switch.port_named(name).ok_or_else(|| {
+            CliError::unknown(format!("port {name}"), format!("switch {} has none", self.name()))
+                .hint("`netloom port ls` lists the ports")
+        })
+    }
+
+    fn configuration(&self) -> Config<Attachment> {
+        Config {
+            bridge: self.switch.bridge(),
+            ports: self.members.iter().map(|member| member.config.clone()).collect(),
+        }
+    }
+
+    /// Changes the configuration to what `change` makes of it, by the steps that takes.
+    fn apply(
+        &mut self,
+        change: impl FnOnce(&mut Vec<PortConfig<Attachment>>),
+        mut sent: Option<OwnedFd>,
+    ) -> Result<Report, CliError> {
+        let old = self.configuration();
+        let mut new = old.clone();
+        change(&mut new.ports);
+        let mut report = Report::default();
+        for step in plan(&old, &new) {
+            match step {
+                Action::AddPort(port) => self.add_port(port, sent.take())?,
+                Action::RemovePort(name) => {
+                    report.join(self.remove_port(&name).unwrap_or_default());
+                }
+                Action::SetRules(name, rules) => self.set_rules(&name, rules),
+                Action::SetBridge(bridge) => {
+                    self.switch.set_bridge(bridge);
+                    self.settle();
+                }
+            }
+        }
+        Ok(report)
+    }
+
+    fn set_rules(&mut self, name: &str, rules: PortRules) {
+        if let Some(member) = self.members.iter_mut().find(|member| member.config.name == name) {
+            member.config.rules = rules.clone();
+            self.switch.set_rules(member.id, rules);
+            self.settle();
+        }
+    }
+
+    fn port_add(&mut self, spec: &str, descriptors: Vec<OwnedFd>) -> Answer {
+        let port = parse_spec(spec)?;
+        let what = format!("port {}", port.name);
+        if self.switch.port_named(&port.name).is_some() {
+            return Err(CliError::failed(what, "the switch has a port of this name already"));
+        }
+        let sent = descriptors.into_iter().next();
+        if matches!(port.link.kind, Kind::Fd(_)) && sent.is_none() {
+            return Err(CliError::failed(what, "no descriptor came with the request"));
+        }
+        let known = self.hints();
+        self.apply(|ports| ports.push(port), sent)?;
+        let hints = self.hints().into_iter().filter(|hint| !known.contains(hint)).collect();
+        document(&Changed { changed: vec![format!("{what} added")], hints })
+    }
+
+    fn hints(&self) -> Vec<String> {
+        hints::of(self.members.iter().map(|member| &member.config))
+    }
+
+    fn port_del(&mut self, name: &str) -> Answer {
+        self.port(name)?;
+        let report = self.apply(|ports| ports.retain(|port| port.name != name), None)?;
+        document(&Changed {
+            changed: vec![format!("port {name} removed")],
+            hints: leftovers(&report),
+        })
+    }
+
+    fn port_set(&mut self, name: &str, settings: &[String]) -> Answer {
+        self.port(name)?;
+        let settings = parse_settings(settings)?;
+        let known = self.hints();
+        self.apply(
+            |ports| {
+                let ports = ports.iter_mut().filter(|port| port.name == name);
+                ports.for_each(|port| settings.apply(&mut port.rules));
+            },
+            None,
+        )?;
+        let hints = self.hints().into_iter().filter(|hint| !known.contains(hint)).collect();
+        document(&Changed { changed: vec![format!("port {name} set")], hints })
+    }
+
+    fn fdb_add(&mut self, mac: &str, port: &str, vid: Option<u16>) -> Answer {
+        let mac = unicast(mac)?;
+        let table = self.port(port)?;
+        let vid = entry_vid(table, vid)?;
+        let id = table.id;
+        self.switch.add_static(mac, vid, id).map_err(|_| {
+            CliError::failed(format!("FDB entry {mac}"), "the table is full of static entries")
+                .hint("a larger fdb-capacity in [switch] makes room")
+        })?;
+        changed(format!("{mac} in VLAN {vid} stays on port {port}"))
+    }
+
+    fn fdb_del(&mut self, mac: &str, vid: Option<u16>) -> Answer {
+        let mac = unicast(mac)?;
+        let vid = vid.map(any_vid).transpose()?;
+        let wanted = |entry_vid: Vid| vid.is_none_or(|vid| vid == entry_vid);
+        let gone =
+            self.switch.fdb().flush(self.now(), |entry| entry.mac == mac && wanted(entry.vid));
+        match gone {
+            0 => {
+                let place = vid.map_or(String::new(), |vid| format!(" in VLAN {vid}"));
+                Err(CliError::unknown(format!("FDB entry {mac}{place}"), "there is none")
+                    .hint("`netloom fdb ls` lists the entries"))
+            }
+            count => changed(format!("{} of {mac} removed", entries(count))),
+        }
+    }
+
+    fn fdb_flush(&mut self, port: Option<&str>, vid: Option<u16>, include_static: bool) -> Answer {
+        let port = port.map(|name| self.port(name).map(|port| port.id)).transpose()?;
+        let vid = vid.map(any_vid).transpose()?;
+        let gone = self.switch.fdb().flush(self.now(), |entry| {
+            port.is_none_or(|port| port == entry.port)
+                && vid.is_none_or(|vid| vid == entry.vid)
+                && (include_static || !entry.is_static)
+        });
+        changed(format!("{} flushed", entries(gone)))
+    }
+
+    fn stats(&mut self, port: Option<&str>) -> Answer {
+        if let Some(name) = port {
+            self.port(name)?;
+        }
+        let watched: Vec<_> = self
+            .members
+            .iter()
+            .filter(|member| port.is_none_or(|port| port == member.config.name))
+            .filter_map(|member| Some((member.config.name.clone(), member.watched()?)))
+            .collect();
+        let mut missed = std::collections::HashMap::new();
+        for (name, watched) in watched {
+            if let Ok(Some(link)) = self.watch.state_of(watched) {
+                missed.insert(name, link.tx_dropped);
+            }
+        }
+        let uptime = self.clock.elapsed().as_secs_f64();
+        let rx_missed = |name: &str| missed.get(name).copied();
+        document(&documents::stats(&self.switch, uptime, port, &self.cpus, rx_missed))
+    }
+
+    fn explain(&self, port: &str, frame: &str) -> Answer {
+        let ingress = self.port(port)?.id;
+        let bytes = bytes_of(frame)?;
+        let tables = self.switch.tables();
+        let fdb = self.switch.fdb();
+        let answer = explain(&tables, fdb, self.now(), ingress, &Frame::from_bytes(&bytes));
+        let answer =
+            answer.ok_or_else(|| CliError::unknown(format!("port {port}"), "it is gone"))?;
+        document(&documents::explain(answer))
+    }
+}
+
+/// What `down` reports.
+pub(super) fn stopped(name: &str, report: &Report) -> Value {
+    let mut changed = vec![format!("switch {name} stopped")];
+    changed.extend(report.undone.iter().map(|thing| format!("{thing} removed")));
+    let changed = Changed { changed, hints: leftovers(report) };
+    serde_json::to_value(changed).unwrap_or_default()
+}
+
+/// What was left, and by whom it is used.
+pub fn leftovers(report: &Report) -> Vec<String> {
+    let processes = |count| match count {
+        1 => "1 process lives".to_owned(),
+        count => format!("{count} processes live"),
+    };
+    let left = report.left.iter().map(|left| {
+        format!("{} on in what was namespace {}", processes(left.processes), left.namespace)
+    });
+    left.chain(report.kept.iter().map(|error| format!("not removed: {error}"))).collect()
+}
+
+fn document(document: &impl Serialize) -> Answer {
+    serde_json::to_value(document)
+        .map_err(|error| CliError::failed("the answer", error.to_string()))
+}
+
+fn changed(line: String) -> Answer {
+    document(&Changed { changed: vec![line], hints: Vec::new() })
+}
+
+fn entries(count: usize) -> String {
+    if count == 1 { "1 entry".into() } else { format!("{count} entries") }
+}
+
+fn unicast(mac: &str) -> Result<Mac, CliError> {
+    let parsed: Mac = mac.parse().map_err(|error| CliError::usage(mac, format!("{error}")))?;
+    if parsed.is_group() || parsed.is_zero() {
+        return Err(CliError::usage(mac, "an FDB entry has a unicast address, not all zero"));
+    }
+    Ok(parsed)
+}
+
+fn any_vid(vid: u16) -> Result<Vid, CliError> {
+    Vid::new(vid).ok_or_else(|| CliError::usage(format!("VID {vid}"), "a VID is 0 to 4094"))
+}
+
+/// The VLAN of a static entry: the one named, else the port's own.
+fn entry_vid(port: &PortTable, vid: Option<u16>) -> Result<Vid, CliError> {
+    let what = || format!("port {}", port.name);
+    match vid.map(any_vid).transpose()? {
+        None => port.rules.vlan.pvid().ok_or_else(|| {
+            CliError::usage(what(), "a trunk without native VLAN has no VLAN of its own")
+                .hint("say which with --vlan VID")
+        }),
+        Some(vid) if port.rules.vlan.is_member(vid) => Ok(vid),
+        Some(vid) => Err(CliError::usage(what(), format!("is not a member of VLAN {vid}"))),
+    }
+}
+
+fn bytes_of(hex: &str) -> Result<Vec<u8>, CliError> {
+    let bad = || CliError::usage("FRAME", "is not a string of hexadecimal bytes");
+    if !hex.len().is_multiple_of(2) || !hex.is_ascii() || hex.len() / 2 > MAX_FRAME {
+        return Err(bad());
+    }
+    let byte = |at: usize| u8::from_str_radix(&hex[at..at + 2], 16).map_err(|_| bad());
+    (0..hex.len()).step_by(2).map(byte).collect()
+}
