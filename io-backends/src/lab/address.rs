@@ -231,9 +231,13 @@ mod tests {
                 let peer = links.require("two")?;
                 links.set(&peer, &Wanted { up: Some(true), ..Wanted::default() })?;
                 links.settle(&link, &wanted)?;
-                let shown = there.run("ip", &["-6", "addr", "show", "dev", "one"]);
-                assert!(shown.contains("fd00::1/64") && shown.contains("fe80::"), "{shown}");
-                assert!(!shown.contains("tentative"), "{shown}");
+                let shown = || there.run("ip", &["-6", "addr", "show", "dev", "one"]);
+                let at_once = shown();
+                assert!(at_once.contains("fd00::1/64"), "{at_once}");
+                assert!(!at_once.contains("tentative"), "{at_once}");
+                // A veth's carrier, and with it the link-local address, comes a moment later.
+                scratch::wait_for("the link-local address", || shown().contains("fe80::"));
+                assert!(!shown().contains("tentative"));
                 assert!(there.run("ip", &["-4", "addr", "show", "one"]).contains("10.0.0.1/24"));
                 let route = there.run("ip", &["route", "get", "192.0.2.1"]);
                 assert!(route.contains("via 10.0.0.254 dev one"), "{route}");

@@ -4,7 +4,7 @@
 use std::fmt;
 use std::fs;
 use std::ops::Deref;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio, id};
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::{Duration, Instant};
@@ -16,6 +16,9 @@ use rustix::thread::{
 use super::named;
 use super::netns::{self, NsIdentity, in_netns};
 use crate::attachment::Netns;
+
+/// Where `ip netns exec` looks for files that lie over those of `/etc`.
+const ETC: &str = "/etc/netns";
 
 /// A name no other test of this or another process uses; short enough for a netdev.
 pub(super) fn name() -> String {
@@ -120,12 +123,15 @@ pub(super) fn directory() -> Directory {
 impl Drop for Directory {
     fn drop(&mut self) {
         let _ = fs::remove_dir_all(&self.0);
+        if self.0.starts_with(ETC) {
+            let _ = fs::remove_dir(ETC);
+        }
     }
 }
 
-/// The directory `/etc/netns/NAME`, which goes with the value.
+/// The directory `/etc/netns/NAME`, which goes with the value, and `/etc/netns` if it is empty then.
 pub(super) fn etc_netns(name: &str) -> Directory {
-    let path = PathBuf::from("/etc/netns").join(name);
+    let path = Path::new(ETC).join(name);
     fs::create_dir_all(&path).unwrap();
     Directory(path)
 }
