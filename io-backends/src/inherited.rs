@@ -149,6 +149,12 @@ mod tests {
             let flags = flag::TAP | flag::NO_PI | flag::VNET_HDR;
             let header = adopt(left_behind("header", flags)).unwrap();
             assert_eq!((header.vnet_header_len(), header.takes()), (12, Takes::EVERYTHING));
+
+            let copy = rustix::io::dup(&header).unwrap();
+            let sent = adopt_sent(copy).unwrap();
+            assert_eq!(sent.netdev_name().as_deref(), Some("header"));
+            assert!(fcntl_getfd(&sent).unwrap().contains(FdFlags::CLOEXEC));
+            assert!(adopt_sent(pipe().unwrap().0).is_err());
         });
     }
 
