@@ -82,4 +82,14 @@ mod tests {
             assert_eq!(*a as usize, i);
         }
     }
+
+    #[test]
+    fn the_manual_lists_every_reason() {
+        let manual = include_str!("../../docs/forwarding.md");
+        for reason in Drop::ALL {
+            let side = format!("{:?}", reason.side()).to_lowercase();
+            let row = format!("| `{}` | {side} | {} |", reason.name(), reason.text());
+            assert!(manual.contains(&row), "docs/forwarding.md lacks the row {row}");
+        }
+    }
 }
