@@ -1,6 +1,7 @@
 //! Addresses and routes of a netdev, usable the moment they are added.
 
 use std::net::IpAddr;
+use std::time::{Duration, Instant};
 
 use ipnet::IpNet;
 use netlink_packet_core::{NLM_F_CREATE, NLM_F_EXCL};
@@ -16,6 +17,9 @@ use super::link::{LinkInfo, Links};
 use super::place::Place;
 use crate::{Attachment, Error};
 
+/// The longest wait for an address that needs no detection; it takes a millisecond or two.
+const DETECTION_PATIENCE: Duration = Duration::from_secs(1);
+
 impl Links {
     /// Makes a netdev what its attachment says: MAC, MTU, up, addresses, then
     /// gateways; in a namespace, `lo` is set up too. Its name and place are left alone.
@@ -28,9 +32,7 @@ impl Links {
         if self.place != Place::Here {
             self.raise_loopback()?;
         }
-        if !link.up {
-            skip_duplicate_detection(&link.name);
-        }
+        let skips = !link.up && skip_duplicate_detection(&link.name);
         let wanted = Wanted {
             mac: attachment.mac,
             mtu: attachment.mtu,
@@ -44,7 +46,7 @@ impl Links {
         for gateway in &attachment.gateway {
             self.add_gateway(link, *gateway)?;
         }
-        Ok(())
+        if skips { self.await_usable(link) } else { Ok(()) }
     }
 
     /// Adds an address; true when the netdev did not have it yet. IPv6 does not
@@ -71,15 +73,8 @@ impl Links {
     /// # Errors
     /// When the kernel does not answer.
     pub fn addresses(&mut self, link: &LinkInfo) -> Result<Vec<IpNet>, Error> {
-        let request = RouteNetlinkMessage::GetAddress(AddressMessage::default());
-        let what = format!("the addresses of {}", self.place.netdev(&link.name));
-        let answers = self.netlink.dump(&request).map_err(|refusal| refusal.about(what))?;
-        let own = answers.iter().filter_map(|answer| match answer {
-            RouteNetlinkMessage::NewAddress(message) if message.header.index == link.index => {
-                address_of(message)
-            }
-            _ => None,
-        });
+        let messages = self.address_messages(link)?;
+        let own = messages.iter().filter_map(address_of);
         Ok(own.filter(|address| !is_link_local(address.addr())).collect())
     }
 
@@ -135,6 +130,38 @@ impl Links {
         }
     }
 
+    /// Waits for the kernel to see that a link-local address needs no
+    /// detection, which it does on a work queue of its own.
+    fn await_usable(&mut self, link: &LinkInfo) -> Result<(), Error> {
+        let deadline = Instant::now() + DETECTION_PATIENCE;
+        while self.is_detecting(link)? && Instant::now() < deadline {
+            std::thread::sleep(Duration::from_millis(1));
+        }
+        Ok(())
+    }
+
+    fn is_detecting(&mut self, link: &LinkInfo) -> Result<bool, Error> {
+        let tentative = |part: &AddressAttribute| match part {
+            AddressAttribute::Flags(flags) => flags.contains(AddressFlags::Tentative),
+            _ => false,
+        };
+        Ok(self
+            .address_messages(link)?
+            .iter()
+            .any(|message| message.attributes.iter().any(tentative)))
+    }
+
+    fn address_messages(&mut self, link: &LinkInfo) -> Result<Vec<AddressMessage>, Error> {
+        let request = RouteNetlinkMessage::GetAddress(AddressMessage::default());
+        let what = format!("the addresses of {}", self.place.netdev(&link.name));
+        let answers = self.netlink.dump(&request).map_err(|refusal| refusal.about(what))?;
+        let own = answers.into_iter().filter_map(|answer| match answer {
+            RouteNetlinkMessage::NewAddress(message) => Some(message),
+            _ => None,
+        });
+        Ok(own.filter(|message| message.header.index == link.index).collect())
+    }
+
     fn has_route(&mut self, link: &LinkInfo, gateway: IpAddr) -> Result<bool, Error> {
         let wanted = default_route(link, gateway);
         let request = RouteNetlinkMessage::GetRoute(RouteMessage::default());
@@ -154,10 +181,11 @@ impl Links {
 }
 
 /// Switches IPv6 duplicate detection off for a netdev of the calling thread's
-/// namespace, so that its link-local address too is usable at once. Where that
-/// can't be (no IPv6, a read-only `/proc`) only the link-local address waits.
-fn skip_duplicate_detection(name: &str) {
-    let _ = std::fs::write(format!("/proc/sys/net/ipv6/conf/{name}/accept_dad"), "0");
+/// namespace, so that its link-local address too is usable at once; true when
+/// done. Where that can't be (no IPv6, a read-only `/proc`) only the link-local
+/// address waits.
+fn skip_duplicate_detection(name: &str) -> bool {
+    std::fs::write(format!("/proc/sys/net/ipv6/conf/{name}/accept_dad"), "0").is_ok()
 }
 
 fn address_of(message: &AddressMessage) -> Option<IpNet> {
@@ -232,12 +260,9 @@ mod tests {
                 links.set(&peer, &Wanted { up: Some(true), ..Wanted::default() })?;
                 links.settle(&link, &wanted)?;
                 let shown = || there.run("ip", &["-6", "addr", "show", "dev", "one"]);
-                let at_once = shown();
-                assert!(at_once.contains("fd00::1/64"), "{at_once}");
-                assert!(!at_once.contains("tentative"), "{at_once}");
-                // A veth's carrier, and with it the link-local address, comes a moment later.
+                assert!(shown().contains("fd00::1/64 scope global nodad"), "{}", shown());
+                // A veth's carrier, and with it the link-local address, may come a moment later.
                 scratch::wait_for("the link-local address", || shown().contains("fe80::"));
-                assert!(!shown().contains("tentative"));
                 assert!(there.run("ip", &["-4", "addr", "show", "one"]).contains("10.0.0.1/24"));
                 let route = there.run("ip", &["route", "get", "192.0.2.1"]);
                 assert!(route.contains("via 10.0.0.254 dev one"), "{route}");
@@ -247,6 +272,23 @@ mod tests {
                 links.settle(&link, &wanted)
             })
             .unwrap();
+    }
+
+    /// A TAP has its carrier, and so its link-local address, when it comes up.
+    #[test]
+    fn a_new_tap_waits_for_none_of_its_addresses() {
+        scratch::in_own_here(|| {
+            for number in 0..20 {
+                let name = format!("tap{number}");
+                let _open = crate::tap::create(&name, 1).unwrap();
+                let link = Place::Here.links(|links| links.require(&name)).unwrap();
+                let wanted = attachment(&["fd00::1/64"], &[]);
+                Place::Here.links(|links| links.settle(&link, &wanted)).unwrap();
+                let shown = scratch::run("ip", &["-6", "addr", "show", "dev", &name]);
+                assert!(shown.contains("fe80::") && shown.contains("fd00::1/64"), "{shown}");
+                assert!(!shown.contains("tentative"), "{shown}");
+            }
+        });
     }
 
     #[test]

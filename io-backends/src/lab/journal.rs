@@ -49,11 +49,13 @@ pub struct Journal {
 }
 
 /// Whether a switch of that name runs: whether its record is locked.
-/// `parent` is the run-time directory that all switches share.
+/// `parent` is the run-time directory that all switches share. A record that
+/// this process may not read counts as a running switch's.
 pub fn is_running(parent: &Path, switch: &str) -> bool {
-    File::open(parent.join(switch).join(FILE)).is_ok_and(|file| {
-        flock(&file, FlockOperation::NonBlockingLockShared) == Err(Errno::WOULDBLOCK)
-    })
+    match File::open(parent.join(switch).join(FILE)) {
+        Ok(file) => flock(&file, FlockOperation::NonBlockingLockShared) == Err(Errno::WOULDBLOCK),
+        Err(error) => error.kind() == io::ErrorKind::PermissionDenied,
+    }
 }
 
 impl Journal {

@@ -142,6 +142,17 @@ pub(super) fn unshare_here() {
     unsafe { unshare_unsafe(UnshareFlags::NEWNET) }.unwrap();
 }
 
+/// Runs `test` with a fresh namespace as the switch's own, which ends with it.
+pub(super) fn in_own_here(test: impl FnOnce() + Send) {
+    std::thread::scope(|scope| {
+        let thread = scope.spawn(|| {
+            unshare_here();
+            test();
+        });
+        thread.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic));
+    });
+}
+
 /// Takes every privilege from the calling thread, but not its user.
 pub(super) fn drop_capabilities() {
     let none = CapabilitySet::empty();

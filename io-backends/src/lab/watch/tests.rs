@@ -7,20 +7,9 @@ use netlink_packet_route::nsid::{NsidAttribute, NsidMessage};
 
 use super::*;
 use crate::attachment::{MacvtapMode, Netns};
-use crate::lab::scratch::{self, Scratch};
+use crate::lab::scratch::{self, Scratch, in_own_here};
 use crate::lab::{Wanted, move_netdev};
 use crate::tap;
-
-/// Runs `test` with a fresh namespace as the switch's own, which ends with it.
-fn in_own_here(test: impl FnOnce() + Send) {
-    std::thread::scope(|scope| {
-        let thread = scope.spawn(|| {
-            scratch::unshare_here();
-            test();
-        });
-        thread.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic));
-    });
-}
 
 /// A running veth `one` at a place, followed.
 fn veth(watch: &mut LinkWatch, place: &Place) -> (Watched, LinkInfo) {
