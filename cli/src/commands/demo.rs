@@ -9,7 +9,7 @@ mod ping;
 mod story;
 mod transfer;
 
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use rustix::thread::{CapabilitySet, capabilities};
 use serde::Serialize;
@@ -25,6 +25,9 @@ use lab::Lab;
 use ping::Pings;
 use story::Story;
 use transfer::Transfer;
+
+/// How long the switch may take for an answer.
+const PATIENCE: Duration = Duration::from_secs(5);
 
 /// All of it as one document.
 #[derive(Serialize)]
@@ -75,7 +78,7 @@ fn tell(story: &Story, lab: &Lab, began: Instant) -> Result<Report, CliError> {
     let tcp = transfer::run(lab)?;
     story.transferred(lab, &tcp);
 
-    let mut client = Client::connect(&lab.run_dir())?;
+    let mut client = Client::connect_within(&lab.run_dir(), PATIENCE)?;
     let ports: Vec<PortRow> = client.ask(&Request::Ports {})?;
     let fdb: Vec<FdbRow> = client.ask(&Request::Fdb {})?;
     story.learned(lab, &fdb);

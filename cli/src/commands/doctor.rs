@@ -178,9 +178,13 @@ fn verdict(report: &Report, paint: Paint) -> String {
         .filter(|check| check.needed && check.state == "missing")
         .map(|check| check.what)
         .collect();
-    match missing.is_empty() {
-        true => paint.green("Netloom can run here."),
-        false => paint.red(format!("Netloom can't do much here without {}.", missing.join(", "))),
+    if missing.is_empty() {
+        return paint.green("Netloom can run here.");
+    }
+    let text = paint.red(format!("Netloom can't do much here without {}.", missing.join(", ")));
+    match missing.iter().any(|what| what.starts_with("CAP_")) {
+        true => format!("{text}\nAs root it can see and do more: sudo netloom doctor"),
+        false => text,
     }
 }
 

@@ -123,18 +123,16 @@ fn fdb(stats: &StatsDoc) -> String {
 }
 
 fn workers(workers: &[WorkerDoc]) -> String {
-    let mut text = String::new();
-    for (number, worker) in workers.iter().enumerate() {
+    let line = |(number, worker): (usize, &WorkerDoc)| {
         let place = worker.cpu.map_or("any CPU".into(), |cpu| format!("CPU {cpu}"));
         let a_burst = worker.frames as f64 / worker.bursts.max(1) as f64;
-        text += &format!(
-            "{:8}{number} on {place}: {} frames, {a_burst:.1} a burst, {:.1} % busy\n",
-            if number == 0 { "workers" } else { "" },
+        format!(
+            "worker  {number} on {place}: {} frames, {a_burst:.1} a burst, {:.1} % busy\n",
             count(worker.frames),
             worker.busy * 100.0
-        );
-    }
-    text
+        )
+    };
+    workers.iter().enumerate().map(line).collect()
 }
 
 #[cfg(test)]

@@ -26,7 +26,7 @@ pub fn rate(number: f64) -> String {
     if number < 999.5 {
         return format!("{number:.0}");
     }
-    scaled(number, 1000.0, &["", "k", "M", "G", "T"])
+    scaled(number / 1000.0, 1000.0, &["k", "M", "G", "T"])
 }
 
 fn scaled(number: f64, step: f64, units: &[&str]) -> String {

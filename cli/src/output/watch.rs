@@ -43,7 +43,8 @@ pub fn rates(before: &StatsDoc, now: &StatsDoc, paint: Paint) -> String {
     }
     let mut text =
         table.render(paint, |drops| if drops == NONE { drops.into() } else { paint.yellow(drops) });
-    text += &format!("\nfdb {} entries, {}\n", count(now.fdb.entries.into()), busy(before, now));
+    let (entries, capacity) = (count(now.fdb.entries.into()), count(now.fdb.capacity.into()));
+    text += &format!("\nfdb {entries} of {capacity} entries; {}\n", busy(before, now));
     text
 }
 

@@ -11,11 +11,12 @@ use std::time::{Duration, Instant};
 
 use io_backends::attachment::Netns;
 use io_backends::error::describe;
+use rustix::process::{Pid, Signal, kill_process};
 use serde::Deserialize;
 use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM};
 
 use crate::error::{CliError, FAILED};
-use crate::rundir::RunDir;
+use crate::rundir::{RunDir, State};
 
 /// How long `up` or `down` may take.
 const PATIENCE: Duration = Duration::from_secs(20);
@@ -108,13 +109,24 @@ impl Drop for Lab {
 }
 
 fn take_down(switch: &str) -> Result<(), CliError> {
-    finish(netloom(&["down", switch]), None)
+    let down = || finish(netloom(&["down", switch]), None);
+    down().or_else(|error| match RunDir::of(switch).state() {
+        // One that does not stop when asked is stopped, and cleaned up after.
+        Some(State::Running(process)) => {
+            let process = i32::try_from(process).ok().and_then(Pid::from_raw);
+            process.and_then(|process| kill_process(process, Signal::KILL).ok());
+            down()
+        }
+        _ => Err(error),
+    })
 }
 
 /// This program with other arguments. Ctrl-C is for the demo alone, which then removes everything.
 fn netloom(arguments: &[&str]) -> Command {
-    let mut command = Command::new("/proc/self/exe");
-    command.arg0("netloom").args(["--json", "--quiet"]).args(arguments).process_group(0);
+    // The link works even when the file was replaced meanwhile.
+    let own = std::env::current_exe().ok().filter(|path| path.exists());
+    let mut command = Command::new(own.unwrap_or("/proc/self/exe".into()));
+    command.args(["--json", "--quiet"]).args(arguments).process_group(0);
     command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::piped());
     command
 }

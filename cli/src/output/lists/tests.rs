@@ -60,8 +60,8 @@ fn special_ports_show_what_is_special() {
     assert_eq!(
         ports(&[port("alice", "tap", "tap7"), trunk()], Paint::on(false)),
         "\
-PORT    KIND          NETNS  NETDEV  MAC                 MTU  VLAN                                 FLAGS                     STATE
-alice   tap:tap7      blue   eth0    02:00:00:00:00:0a  1500  transparent                          -                         up
+PORT    KIND          NETNS  NETDEV  MAC                 MTU  VLAN                                   FLAGS                     STATE
+alice   tap:tap7      blue   eth0    02:00:00:00:00:0a  1500  transparent                            -                         up
 uplink  macvtap:eth1  -      eth0    02:00:00:00:00:0a     -  trunk=1+10+20-22,native=1,tpid=0x88a8  bcast-flood=off,isolated  fault: its netdev is gone
 "
     );

@@ -48,7 +48,7 @@ bob                0        0 B        240  23.4 KiB  -
 frames  1,239 received + 6 copied + 0 made = 244 sent + 1,001 dropped: adds up
 fdb     2 of 65,536 entries, 3 learned, 1 aged
 uptime  4m10s, epoll engine
-workers 0 on CPU 1: 1,239 frames, 3.0 a burst, 12.3 % busy
+worker  0 on CPU 1: 1,239 frames, 3.0 a burst, 12.3 % busy
 "
     );
 }
