@@ -3,6 +3,7 @@
 //! Nothing is learned, counted or sent.
 
 use crate::config::L2cp;
+use crate::delivery::edit_tag;
 use crate::drops::Drop;
 use crate::fdb::{Fdb, Learned};
 use crate::forward::{self, Admitted, Handover, Homes, Target};
@@ -10,7 +11,6 @@ use crate::frame::Frame;
 use crate::port::PortId;
 use crate::tables::{Class, PortTable, Tables, TagEdit};
 use crate::vlan::{Vid, VlanMode};
-use crate::worker::edit_tag;
 
 /// One way a frame goes out.
 #[derive(Clone, PartialEq, Eq, Debug)]

@@ -9,6 +9,7 @@
 pub mod checksum;
 pub mod config;
 pub mod counters;
+mod delivery;
 pub mod drops;
 pub mod explain;
 pub mod fdb;

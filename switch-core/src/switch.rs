@@ -268,9 +268,13 @@ impl Switch {
         let sum = |read: fn(&WorkerCounters) -> u64| -> u64 {
             self.workers.iter().map(|(counters, _)| read(counters)).sum()
         };
+        let mut removed = self.removed.clone();
+        for id in &self.retiring {
+            self.workers.iter().for_each(|(counters, _)| removed.add(counters.port(*id)));
+        }
         SwitchStats {
             ports: self.ports().map(|port| (port.id, self.totals(port.id))).collect(),
-            removed: self.removed.clone(),
+            removed,
             flood_copies: sum(|counters| counters.work.flood_copies.get()),
             made_frames: sum(|counters| counters.work.made_frames.get()),
             fdb: self.shared.fdb.stats(),

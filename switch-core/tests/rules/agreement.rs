@@ -53,7 +53,7 @@ pub fn compare(answer: &Explanation, happened: &Happened<'_>) -> Result<(), Stri
         }
         None => Vec::new(),
     };
-    if answer.drop.is_some() != !reasons.is_empty()
+    if answer.drop.is_some() == reasons.is_empty()
         || answer.drop.is_some_and(|reason| !reasons.contains(&reason))
     {
         return Err(format!("explain says {:?}, it was {reasons:?}", answer.drop));

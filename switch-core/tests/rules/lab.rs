@@ -12,7 +12,7 @@ use switch_core::memory::{MemoryHost, MemoryPort, Wire, cable};
 use switch_core::port::{Port, PortFault, TxError};
 use switch_core::round_robin::RoundRobin;
 use switch_core::tables::{Link, PortTable};
-use switch_core::{Frame, Mac, PortId, Switch, Vid, Worker};
+use switch_core::{Frame, PortId, Switch, Worker};
 
 /// Frames a cable holds in each direction.
 const DEPTH: usize = 2048;
@@ -167,12 +167,6 @@ impl Lab {
         let mut entries = self.switch.fdb().entries(self.seconds());
         entries.sort_by_key(|entry| (entry.vid, entry.mac));
         entries
-    }
-
-    /// The port an address is behind.
-    pub fn whereabouts(&self, mac: Mac, vid: Vid) -> Option<PortId> {
-        let entries = self.entries();
-        entries.iter().find(|entry| entry.mac == mac && entry.vid == vid).map(|entry| entry.port)
     }
 
     /// Rule 22, with nothing on its way.

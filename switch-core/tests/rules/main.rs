@@ -6,6 +6,7 @@ mod ageing;
 mod agreement;
 mod frames;
 mod lab;
+mod ports;
 mod scenario;
 #[path = "../segment/super_frame.rs"]
 #[expect(dead_code, reason = "the segmenter's own tests use the rest")]

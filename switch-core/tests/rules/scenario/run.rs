@@ -342,7 +342,7 @@ fn made_by(fate: Fate) -> u64 {
     if let Fate::Cut(count) = fate { count as u64 - 1 } else { 0 }
 }
 
-fn equal<T: PartialEq + std::fmt::Debug>(what: &str, expected: T, got: T) -> Done {
+fn equal<T: PartialEq + Copy + std::fmt::Debug>(what: &str, expected: T, got: T) -> Done {
     if expected == got {
         Ok(())
     } else {

@@ -1,0 +1,265 @@
+//! Takes decided frames to the engine: tags changed, copies made, what a device
+//! does not take finished in software, and everything counted.
+//!
+//! All that goes out stands in one queue, in order. Copies are made once for
+//! each form a frame leaves in, not for each port, in slots of the burst.
+
+use crate::checksum;
+use crate::counters::WorkerCounters;
+use crate::drops::Drop;
+use crate::forward::{self, Admitted, Handover};
+use crate::frame::Frame;
+use crate::port::{BURST, Burst, Engine, PortId, SLOTS, Tx, TxError};
+use crate::segment::Segmenter;
+use crate::tables::{Class, PortTable, Tables, TagEdit};
+
+/// Slots for copies of frames that leave in more than one form.
+const COPIES: std::ops::Range<usize> = BURST..2 * BURST;
+/// Slots for the segments of one super-frame at a time.
+const SEGMENTS: std::ops::Range<usize> = 2 * BURST..SLOTS;
+/// Copies one frame can need: three further tag forms, and a finished one of each of the four.
+const COPIES_A_FRAME: usize = 7;
+/// Tag forms a frame can leave in at most: as it came, untagged, with either TPID.
+const FORMS: usize = 4;
+/// The longest the transmit queue grows before it is flushed.
+const QUEUE: usize = 1024;
+
+const _: () = assert!(COPIES_A_FRAME <= BURST);
+
+/// What is on its way out.
+pub(crate) struct Out {
+    queue: Vec<Tx>,
+    /// The next free slot of [`COPIES`].
+    copy: usize,
+}
+
+impl Out {
+    pub(crate) fn new() -> Out {
+        Out { queue: Vec::with_capacity(QUEUE), copy: COPIES.start }
+    }
+}
+
+/// Takes decided frames to the engine.
+pub(crate) struct Delivery<'w, E> {
+    tables: &'w Tables,
+    counters: &'w WorkerCounters,
+    out: &'w mut Out,
+    engine: &'w mut E,
+}
+
+impl<'w, E: Engine> Delivery<'w, E> {
+    /// For one burst.
+    pub(crate) fn new(
+        tables: &'w Tables,
+        counters: &'w WorkerCounters,
+        out: &'w mut Out,
+        engine: &'w mut E,
+    ) -> Delivery<'w, E> {
+        out.copy = COPIES.start;
+        Delivery { tables, counters, out, engine }
+    }
+
+    /// A frame for one port is changed where it lies.
+    #[inline]
+    pub(crate) fn one(&mut self, burst: &mut Burst, slot: usize, frame: &Admitted, port: PortId) {
+        let Some(port) = self.tables.port(port) else { return };
+        let edit = forward::way_out(port, frame);
+        edit_tag(&mut burst.frames_mut()[slot], edit);
+        self.offer(burst, &mut Form { edit, slot, finished: None, alone: true }, port);
+    }
+
+    /// A frame for several ports is copied once for each further form it leaves in.
+    pub(crate) fn flood(
+        &mut self,
+        burst: &mut Burst,
+        slot: usize,
+        ingress: &PortTable,
+        frame: &Admitted,
+        class: Class,
+    ) {
+        if self.out.copy + COPIES_A_FRAME > COPIES.end {
+            self.flush(burst);
+            self.out.copy = COPIES.start;
+        }
+        let tables = self.tables;
+        let targets = || forward::flood_targets(tables, ingress, frame.vid, class);
+        let mut forms = Forms::default();
+        let mut copies: u64 = 0;
+        for port in targets() {
+            copies += 1;
+            forms.add(forward::way_out(port, frame), slot);
+        }
+        if copies == 0 {
+            self.counters.port(ingress.id).drop(Drop::NoTarget);
+            return;
+        }
+        self.counters.work.flood_copies.add(copies - 1);
+        self.make_forms(burst, &mut forms);
+        for port in targets() {
+            if let Some(form) = forms.of(forward::way_out(port, frame)) {
+                self.offer(burst, form, port);
+            }
+        }
+    }
+
+    /// Makes a copy for every form but the first, which stays where the frame lies.
+    fn make_forms(&mut self, burst: &mut Burst, forms: &mut Forms) {
+        let mut forms = forms.used();
+        let first = forms.next();
+        for form in forms {
+            form.slot = self.copy(burst, form.slot);
+            edit_tag(&mut burst.frames_mut()[form.slot], form.edit);
+        }
+        if let Some(form) = first {
+            edit_tag(&mut burst.frames_mut()[form.slot], form.edit);
+        }
+    }
+
+    fn copy(&mut self, burst: &mut Burst, slot: usize) -> usize {
+        let place = self.out.copy;
+        self.out.copy += 1;
+        let (sources, copies) = burst.frames_mut().split_at_mut(BURST.max(slot + 1));
+        copies[place - BURST.max(slot + 1)].copy_from(&sources[slot]);
+        place
+    }
+
+    /// Offers a frame in its final form to a port.
+    #[inline]
+    fn offer(&mut self, burst: &mut Burst, form: &mut Form, port: &PortTable) {
+        let frame = &burst.frames()[form.slot];
+        let offered =
+            forward::check_egress(port, frame).and_then(|()| forward::hand_over(port, frame));
+        match offered {
+            Ok(Handover::Whole) => {
+                let tx = Tx::new(port.id, form.slot, frame.len());
+                self.enqueue(burst, Tx { last: form.alone, ..tx });
+            }
+            Ok(Handover::Finished) => self.finish(burst, form, port),
+            Ok(Handover::Cut(segmenter)) => self.segment(burst, form.slot, port, segmenter),
+            Err(reason) => self.counters.port(port.id).drop(reason),
+        }
+    }
+
+    /// Finishes a frame's checksum, once for all ports that take this form of it.
+    fn finish(&mut self, burst: &mut Burst, form: &mut Form, port: &PortTable) {
+        let slot = match form.finished {
+            Some(slot) => slot,
+            None if form.alone => form.slot,
+            None => self.copy(burst, form.slot),
+        };
+        form.finished = Some(slot);
+        let frame = &mut burst.frames_mut()[slot];
+        if checksum::finish(frame) {
+            let tx = Tx::new(port.id, slot, frame.len());
+            self.enqueue(burst, tx);
+        } else {
+            self.counters.port(port.id).drop(Drop::BadSegments);
+        }
+    }
+
+    #[inline]
+    fn enqueue(&mut self, burst: &mut Burst, tx: Tx) {
+        if self.out.queue.len() == QUEUE {
+            self.flush(burst);
+        }
+        self.out.queue.push(tx);
+    }
+
+    /// Cuts a super-frame for a port that takes none (rule 19), as many segments
+    /// at a time as there are slots.
+    #[cold]
+    fn segment(
+        &mut self,
+        burst: &mut Burst,
+        slot: usize,
+        port: &PortTable,
+        mut segmenter: Segmenter,
+    ) {
+        self.counters.work.made_frames.add(segmenter.count() as u64 - 1);
+        let mut more = true;
+        while more {
+            self.flush(burst);
+            for place in SEGMENTS {
+                let (sources, segments) = burst.frames_mut().split_at_mut(SEGMENTS.start);
+                let segment = &mut segments[place - SEGMENTS.start];
+                more = segmenter.next(&sources[slot], segment);
+                if !more {
+                    break;
+                }
+                let tx = Tx::new(port.id, place, segment.len());
+                self.out.queue.push(tx);
+            }
+        }
+        self.flush(burst);
+    }
+
+    /// Hands the queue to the engine and counts what became of it.
+    pub(crate) fn flush(&mut self, burst: &mut Burst) {
+        if self.out.queue.is_empty() {
+            return;
+        }
+        self.engine.transmit(burst.frames_mut(), &mut self.out.queue);
+        for tx in &self.out.queue {
+            let counts = self.counters.port(tx.port);
+            match tx.result {
+                Ok(()) => {
+                    counts.tx_frames.add(1);
+                    counts.tx_bytes.add(u64::from(tx.len));
+                }
+                Err(TxError::Full) => counts.drop(Drop::TxFull),
+                Err(TxError::Down) => counts.drop(Drop::PortDown),
+                Err(TxError::Refused) => counts.drop(Drop::TxError),
+            }
+        }
+        self.out.queue.clear();
+    }
+}
+
+/// One form that a frame leaves in.
+struct Form {
+    edit: TagEdit,
+    /// Where it lies.
+    slot: usize,
+    /// Where it lies with its checksum finished, once a port needed that.
+    finished: Option<usize>,
+    /// No other port gets the frame.
+    alone: bool,
+}
+
+/// The forms one frame leaves in.
+#[derive(Default)]
+struct Forms([Option<Form>; FORMS]);
+
+impl Forms {
+    /// Adds a form of the frame in `slot`, unless it is there already.
+    fn add(&mut self, edit: TagEdit, slot: usize) {
+        for place in &mut self.0 {
+            match place {
+                Some(form) if form.edit == edit => return,
+                Some(_) => {}
+                None => {
+                    *place = Some(Form { edit, slot, finished: None, alone: false });
+                    return;
+                }
+            }
+        }
+    }
+
+    fn used(&mut self) -> impl Iterator<Item = &mut Form> {
+        self.0.iter_mut().flatten()
+    }
+
+    fn of(&mut self, edit: TagEdit) -> Option<&mut Form> {
+        self.used().find(|form| form.edit == edit)
+    }
+}
+
+#[inline]
+pub(crate) fn edit_tag(frame: &mut Frame, edit: TagEdit) {
+    match edit {
+        TagEdit::Keep => {}
+        TagEdit::Pop => frame.pop_tag(),
+        TagEdit::Push(tag) => frame.push_tag(tag.tpid.get(), tag.tci.0),
+        TagEdit::Rewrite(tag) => frame.write_tag(tag.tpid.get(), tag.tci.0),
+    }
+}
