@@ -166,6 +166,11 @@ impl Steps<'_> {
         })?;
         let (major, minor) = macvtap_device(&place, &link)?;
         let open = macvtap::open(major, minor, self.queues)?;
+        // Device numbers are given out again: another macvtap may have had this one by now.
+        let other = |port: &FdPort| port.netdev_name().is_some_and(|name| name != link.name);
+        if open.iter().any(other) {
+            return Err(Error::failed(format!("netdev {}", link.name), "it went away at once"));
+        }
         self.finish(open, &link)
     }
 
