@@ -3,7 +3,7 @@
 use std::fs::{File, OpenOptions};
 use std::io::Write;
 use std::path::Path;
-use std::time::{SystemTime, UNIX_EPOCH};
+use std::time::SystemTime;
 
 use io_backends::error::describe;
 
@@ -23,8 +23,8 @@ impl Log {
 
     /// Writes one line. A full disk loses it, and nothing else.
     pub(super) fn line(&mut self, text: &str) {
-        let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
-        let line = format!("{}.{:03} {text}\n", since.as_secs(), since.subsec_millis());
+        let time = humantime::format_rfc3339_millis(SystemTime::now());
+        let line = format!("{time} {text}\n");
         let _ = self.file.write_all(line.as_bytes());
     }
 }

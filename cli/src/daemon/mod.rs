@@ -23,6 +23,7 @@ use io_backends::lab::{Journal, LinkWatch, Report};
 use io_backends::runner::Runner;
 use mio::unix::SourceFd;
 use mio::{Events, Interest, Poll, Token, Waker};
+use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM};
 use switch_core::fdb::Seed;
 use switch_core::{PortId, Switch};
@@ -102,6 +103,7 @@ impl Daemon {
             move |error: std::io::Error| CliError::failed(what, describe(&error))
         };
         dir.write_pid()?;
+        raise_descriptor_limit();
         let log = Log::open(&dir.log())?;
         let poll = Poll::new().map_err(failed("the control loop"))?;
         let registry = poll.registry();
@@ -279,6 +281,13 @@ fn open_journal(dir: &RunDir) -> Result<Journal, CliError> {
         };
         CliError::from(error).hint(hint)
     })
+}
+
+/// A queue is a descriptor: the usual soft limit of 1024 is too low for a
+/// switch of 4096 ports. Where the limit can't be raised, adding a port says so.
+fn raise_descriptor_limit() {
+    let limit = getrlimit(Resource::Nofile);
+    let _ = setrlimit(Resource::Nofile, Rlimit { current: limit.maximum, ..limit });
 }
 
 /// SIGINT, SIGTERM and SIGHUP become bytes to read.
