@@ -6,6 +6,7 @@ mod ageing;
 mod agreement;
 mod frames;
 mod lab;
+mod matrix;
 mod ports;
 mod scenario;
 #[path = "../segment/super_frame.rs"]

@@ -2,7 +2,7 @@
 //! the words. After every line the runner checks what no line says: each
 //! counter of each port, conservation (rule 22), and that `explain` foretold it.
 
-mod parse;
+pub mod parse;
 mod run;
 
 use std::collections::BTreeSet;
