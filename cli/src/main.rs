@@ -1,11 +1,27 @@
 //! The program: reads the command line, does it, tells what went wrong.
 
+use std::panic::{self, AssertUnwindSafe, PanicHookInfo};
 use std::process::ExitCode;
 
 use netloom::args::{self, Stop};
 use netloom::commands;
+use netloom::error::{CliError, Color, FAILED};
 
 fn main() -> ExitCode {
+    panic::set_hook(Box::new(own_up));
+    panic::catch_unwind(AssertUnwindSafe(run)).unwrap_or(ExitCode::from(FAILED))
+}
+
+/// Tells of a panic in the form of every other error.
+fn own_up(panic: &PanicHookInfo<'_>) {
+    let place = panic.location().map(ToString::to_string).unwrap_or_default();
+    let why = panic.payload_as_str().unwrap_or("no reason given");
+    CliError::failed("a mistake in Netloom", format!("{why} ({place})"))
+        .hint("please report it, with what you did")
+        .print(false, Color::Never);
+}
+
+fn run() -> ExitCode {
     let words: Vec<_> = std::env::args_os().collect();
     let (error, json, color) = match args::parse(&words) {
         Ok(cli) => match commands::run(&cli) {

@@ -1,9 +1,11 @@
 //! Aligned columns without lines around them.
 
-use comfy_table::presets::NOTHING;
-use comfy_table::{CellAlignment, ContentArrangement};
+use unicode_width::UnicodeWidthStr;
 
 use super::paint::Paint;
+
+/// Blanks between two columns.
+const GAP: usize = 2;
 
 /// Which side a column's cells keep to.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -47,30 +49,59 @@ impl Table {
     }
 
     /// The table as text. `last` colours the last cell of each row.
-    pub fn render(self, paint: Paint, last: impl Fn(&str) -> String) -> String {
-        let mut table = comfy_table::Table::new();
-        table.load_style(NOTHING).set_content_arrangement(ContentArrangement::Disabled);
-        table.set_header(self.columns.iter().map(|(name, _)| *name));
-        let ends: Vec<String> =
-            self.rows.iter().map(|row| row.last().cloned().unwrap_or_default()).collect();
-        table.add_rows(self.rows);
-        for (column, (_, align)) in table.column_iter_mut().zip(&self.columns) {
-            column.set_padding((0, 2));
-            column.set_cell_alignment(match align {
-                Align::Left => CellAlignment::Left,
-                Align::Right => CellAlignment::Right,
-            });
-        }
-        let mut text = String::new();
-        for (number, line) in table.lines().enumerate() {
-            let line = line.trim_end();
-            // The header is the first line.
-            let end = number.checked_sub(1).and_then(|row| ends.get(row));
-            match end.and_then(|end| Some((line.strip_suffix(end.as_str())?, end))) {
-                Some((start, end)) => text += &format!("{start}{}\n", last(end)),
-                None => text += &format!("{}\n", paint.bold(line)),
-            }
+    pub fn render(&self, paint: Paint, last: impl Fn(&str) -> String) -> String {
+        let widths: Vec<usize> = (0..self.columns.len()).map(|at| self.width(at)).collect();
+        let headings: Vec<_> = self.columns.iter().map(|(name, _)| *name).collect();
+        let mut text = paint.bold(self.line(&headings, &widths, str::to_owned)) + "\n";
+        for row in &self.rows {
+            let cells: Vec<_> = row.iter().map(String::as_str).collect();
+            text += &self.line(&cells, &widths, &last);
+            text.push('\n');
         }
         text
+    }
+
+    fn width(&self, at: usize) -> usize {
+        let cells = self.rows.iter().map(|row| row[at].width());
+        cells.max().unwrap_or(0).max(self.columns[at].0.width())
+    }
+
+    /// One line, without blanks at its end.
+    fn line(&self, cells: &[&str], widths: &[usize], last: impl Fn(&str) -> String) -> String {
+        let mut line = String::new();
+        for (at, (cell, (_, align))) in cells.iter().zip(&self.columns).enumerate() {
+            let blanks = widths[at] - cell.width();
+            let is_last = at + 1 == cells.len();
+            let (before, after) = match align {
+                Align::Right => (blanks, GAP),
+                Align::Left => (0, blanks + GAP),
+            };
+            line.extend(std::iter::repeat_n(' ', before));
+            match is_last {
+                true => line += &last(cell),
+                false => {
+                    line += cell;
+                    line.extend(std::iter::repeat_n(' ', after));
+                }
+            }
+        }
+        line
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn wide_characters_keep_the_columns_straight() {
+        let mut table =
+            Table::new(&[("NAME", Align::Left), ("N", Align::Right), ("END", Align::Left)]);
+        table.row(vec!["絡繰".into(), "1".into(), "a".into()]);
+        table.row(vec!["ü".into(), "1000".into(), "b".into()]);
+        assert_eq!(
+            table.render(Paint::on(false), str::to_owned),
+            "NAME     N  END\n絡繰     1  a\nü     1000  b\n"
+        );
     }
 }

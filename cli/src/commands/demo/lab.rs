@@ -78,7 +78,7 @@ impl Lab {
         // From here on there may be something to remove.
         let lab = Lab { switch, hosts, stop: Arc::clone(stop), removed: false };
         lab.check()?;
-        finish(command, Some(stop))?;
+        finish(command)?;
         lab.check()?;
         Ok(lab)
     }
@@ -109,7 +109,7 @@ impl Drop for Lab {
 }
 
 fn take_down(switch: &str) -> Result<(), CliError> {
-    let down = || finish(netloom(&["down", switch]), None);
+    let down = || finish(netloom(&["down", switch]));
     down().or_else(|error| match RunDir::of(switch).state() {
         // One that does not stop when asked is stopped, and cleaned up after.
         Some(State::Running(process)) => {
@@ -131,8 +131,8 @@ fn netloom(arguments: &[&str]) -> Command {
     command
 }
 
-/// Runs it to its end, at most until the user interrupts.
-fn finish(mut command: Command, stop: Option<&AtomicBool>) -> Result<(), CliError> {
+/// Runs it to its end. An interrupt waits for that too: what is half made could not be removed.
+fn finish(mut command: Command) -> Result<(), CliError> {
     let broken = |error: std::io::Error| CliError::failed("demo", describe(&error));
     let mut child = command.spawn().map_err(broken)?;
     let deadline = Instant::now() + PATIENCE;
@@ -143,13 +143,11 @@ fn finish(mut command: Command, stop: Option<&AtomicBool>) -> Result<(), CliErro
                 false => Err(reason(&mut child, status.code())),
             };
         }
-        let interrupt = stop.map_or(Ok(()), interrupted);
-        let late = Instant::now() > deadline;
-        if late || interrupt.is_err() {
+        if Instant::now() > deadline {
             // What it has made is recorded, and removed with the lab.
             let _ = child.kill();
             let _ = child.wait();
-            return interrupt.and(Err(CliError::failed("demo", "the switch takes too long")));
+            return Err(CliError::failed("demo", "the switch takes too long"));
         }
         thread::sleep(LOOK);
     }

@@ -1,0 +1,240 @@
+//! The program as a caller meets it: exit statuses, documents, and switches that don't answer.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Output, Stdio, id};
+use std::sync::atomic::{AtomicU32, Ordering};
+use std::time::{Duration, Instant};
+
+use rustix::process::{Pid, Signal, kill_process};
+use serde_json::{Value, json};
+
+/// A run-time directory of a test's own. Switches and directory go with the value.
+struct Sandbox {
+    name: String,
+    dir: PathBuf,
+}
+
+impl Sandbox {
+    fn new() -> Sandbox {
+        static COUNT: AtomicU32 = AtomicU32::new(0);
+        let name = format!("c{}x{}", id(), COUNT.fetch_add(1, Ordering::Relaxed));
+        Sandbox { dir: std::env::temp_dir().join(format!("netloom-{name}")), name }
+    }
+
+    fn run(&self, arguments: &[&str]) -> Output {
+        Command::new(env!("CARGO_BIN_EXE_netloom"))
+            .args(arguments)
+            .env("NETLOOM_RUN_DIR", &self.dir)
+            .stdin(Stdio::null())
+            .output()
+            .unwrap()
+    }
+
+    /// The exit status, and what a successful `--json` printed.
+    fn json(&self, arguments: &[&str]) -> (i32, Value) {
+        let output = self.run(&[&["--json"], arguments].concat());
+        let text = if output.status.success() { &output.stdout } else { &output.stderr };
+        let document = serde_json::from_slice(text);
+        (code(&output), document.unwrap_or_else(|_| panic!("{arguments:?}: {output:?}")))
+    }
+}
+
+impl Drop for Sandbox {
+    fn drop(&mut self) {
+        self.run(&["down", "--all"]);
+        let _ = fs::remove_dir_all(&self.dir);
+    }
+}
+
+/// A namespace of `ip netns`. It goes with the value.
+struct Namespace(String);
+
+impl Namespace {
+    fn new(name: &str) -> Namespace {
+        let made = Command::new("ip").args(["netns", "add", name]).status().unwrap();
+        assert!(made.success());
+        Namespace(name.into())
+    }
+}
+
+impl Drop for Namespace {
+    fn drop(&mut self) {
+        let _ = Command::new("ip").args(["netns", "delete", &self.0]).status();
+    }
+}
+
+fn code(output: &Output) -> i32 {
+    output.status.code().unwrap_or(-1)
+}
+
+fn text(bytes: &[u8]) -> &str {
+    std::str::from_utf8(bytes).unwrap()
+}
+
+#[test]
+fn exec_runs_in_the_namespace_and_returns_the_commands_status() {
+    let sandbox = Sandbox::new();
+    let there = Namespace::new(&sandbox.name);
+    let exec = |command: &[&str]| sandbox.run(&[&["exec", &there.0, "--"], command].concat());
+
+    let inside = exec(&["readlink", "/proc/self/ns/net"]);
+    let outside = fs::read_link("/proc/self/ns/net").unwrap();
+    assert!(text(&inside.stdout).starts_with("net:["), "{inside:?}");
+    assert_ne!(Path::new(text(&inside.stdout).trim()), outside);
+
+    assert_eq!(code(&exec(&["sh", "-c", "exit 5"])), 5);
+    assert_eq!(text(&exec(&["printf", "%s|", "a b", "--json", ""]).stdout), "a b|--json||");
+    let absent = exec(&["no-such-command"]);
+    assert_eq!(code(&absent), 127);
+    assert_eq!(text(&absent.stderr), "netloom: no-such-command: command not found\n");
+    assert_eq!(code(&exec(&["/etc/passwd"])), 126);
+
+    let path = format!("/run/netns/{}", there.0);
+    assert_eq!(code(&sandbox.run(&["exec", &path, "--", "true"])), 0);
+}
+
+#[test]
+fn exec_where_there_is_no_namespace() {
+    let sandbox = Sandbox::new();
+    for (name, status) in [(sandbox.name.as_str(), 3), ("/nowhere/at/all", 3), ("a/b", 2)] {
+        let output = sandbox.run(&["exec", name, "--", "true"]);
+        assert_eq!(code(&output), status, "{output:?}");
+        assert_eq!(text(&output.stderr).matches("netloom: ").count(), 1, "{output:?}");
+    }
+}
+
+#[test]
+fn without_a_switch_every_question_is_3_and_stdout_stays_empty() {
+    let sandbox = Sandbox::new();
+    for question in [
+        &["port", "ls"][..],
+        &["port", "add", "a=tap"],
+        &["port", "del", "a"],
+        &["port", "set", "a", "isolated"],
+        &["fdb", "ls"],
+        &["fdb", "add", "02:00:00:00:00:0a", "a"],
+        &["fdb", "del", "02:00:00:00:00:0a"],
+        &["fdb", "flush"],
+        &["vlan", "ls"],
+        &["stats"],
+        &["stats", "--watch"],
+        &["explain", "--in", "a", "00"],
+        &["down"],
+        &["ls", "--switch", "a"],
+    ] {
+        let output = sandbox.run(&[&["--json"], question].concat());
+        assert_eq!(code(&output), 3, "{question:?}: {output:?}");
+        assert!(output.stdout.is_empty(), "{question:?}: {output:?}");
+        let error: Value = serde_json::from_slice(&output.stderr).unwrap();
+        assert!(error["error"]["why"].is_string(), "{error}");
+    }
+    assert_eq!(sandbox.json(&["ls"]), (0, json!([])));
+    assert_eq!(text(&sandbox.run(&["ls"]).stdout), "no switches\n");
+    assert_eq!(sandbox.json(&["down", "--all"]), (0, json!({"changed": []})));
+    assert!(!sandbox.dir.exists(), "asking made something");
+}
+
+#[test]
+fn what_is_typed_wrong_is_2_before_a_switch_is_looked_for() {
+    let sandbox = Sandbox::new();
+    for wrong in [
+        &["port", "add", "a"][..],
+        &["port", "add", "a=tap,acces=1"],
+        &["port", "set", "a", "netns=b"],
+        &["port", "set", "a", "access=4095"],
+        &["fdb", "add", "01:00:5e:00:00:01", "a"],
+        &["fdb", "flush", "--vlan", "4095"],
+        &["explain", "--in", "a", "0"],
+        &["explain", "--in", "a", "dst=02:00:00:00:00:0a"],
+        &["stats", "-a"],
+    ] {
+        let (status, error) = sandbox.json(wrong);
+        assert_eq!(status, 2, "{wrong:?}: {error}");
+    }
+}
+
+#[test]
+fn a_descriptor_that_is_not_there_is_1() {
+    let sandbox = Sandbox::new();
+    let (status, error) = sandbox.json(&["port", "add", "a=fd:99"]);
+    assert_eq!((status, &error["error"]["why"]), (1, &json!("is not open")));
+}
+
+#[test]
+fn a_switch_that_hangs_and_one_that_was_killed_have_their_rows() {
+    let sandbox = Sandbox::new();
+    let name = sandbox.name.as_str();
+    assert_eq!(code(&sandbox.run(&["up", "-d", "--name", name])), 0);
+    let row = || sandbox.json(&["ls"]).1[0].clone();
+    let running = row();
+    assert_eq!((&running["state"], &running["ports"]), (&json!("running"), &json!(0)));
+    let pid = i32::try_from(running["pid"].as_i64().unwrap()).ok().and_then(Pid::from_raw);
+
+    kill_process(pid.unwrap(), Signal::STOP).unwrap();
+    let pid_known = running["pid"].clone();
+    let hung =
+        json!({"name": name, "pid": pid_known, "uptime": null, "ports": null, "state": "running"});
+    assert_eq!(row(), hung);
+
+    kill_process(pid.unwrap(), Signal::KILL).unwrap();
+    let deadline = Instant::now() + Duration::from_secs(5);
+    while row()["state"] != "dead" {
+        assert!(Instant::now() < deadline, "still not dead: {}", row());
+        std::thread::sleep(Duration::from_millis(5));
+    }
+    let dead = json!({"name": name, "pid": null, "uptime": null, "ports": null, "state": "dead"});
+    assert_eq!(row(), dead);
+    let (status, error) = sandbox.json(&["stats", "--switch", name]);
+    assert_eq!((status, &error["error"]["why"]), (3, &json!("it was killed")));
+    assert_eq!(code(&sandbox.run(&["down", name])), 0);
+    assert!(!sandbox.dir.exists(), "something is left");
+}
+
+#[test]
+fn a_stream_ends_when_its_reader_does() {
+    let sandbox = Sandbox::new();
+    assert_eq!(code(&sandbox.run(&["up", "-d", "--name", &sandbox.name])), 0);
+    let mut watch = Command::new(env!("CARGO_BIN_EXE_netloom"))
+        .args(["stats", "--watch", "--json"])
+        .env("NETLOOM_RUN_DIR", &sandbox.dir)
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+        .unwrap();
+    let mut lines = std::io::BufReader::new(watch.stdout.take().unwrap());
+    let mut uptimes = Vec::new();
+    for _ in 0..2 {
+        let mut line = String::new();
+        std::io::BufRead::read_line(&mut lines, &mut line).unwrap();
+        let document: Value = serde_json::from_str(&line).unwrap();
+        uptimes.push(document["uptime"].as_f64().unwrap());
+    }
+    assert!((0.5..2.0).contains(&(uptimes[1] - uptimes[0])), "{uptimes:?}");
+    drop(lines);
+    let output = watch.wait_with_output().unwrap();
+    assert_eq!((code(&output), text(&output.stderr)), (0, ""));
+}
+
+#[test]
+fn two_demos_at_once_show_traffic_and_leave_nothing() {
+    let sandbox = Sandbox::new();
+    std::thread::scope(|scope| {
+        let demos: Vec<_> = (0..2).map(|_| scope.spawn(|| sandbox.json(&["demo"]))).collect();
+        for demo in demos {
+            let (status, report) = demo.join().unwrap();
+            assert_eq!(status, 0, "{report}");
+            assert_eq!(report["ping"]["received"], report["ping"]["sent"], "{report}");
+            assert!(report["tcp"]["bytes"].as_u64().unwrap() > 1 << 20, "{report}");
+            let seen: Vec<_> =
+                report["fdb"].as_array().unwrap().iter().map(|row| &row["port"]).collect();
+            assert!(seen.contains(&&json!("alice")) && seen.contains(&&json!("bob")), "{report}");
+            assert_eq!(report["explain"]["egress"], json!([{"port": "bob", "tag": "none"}]));
+            let names = fs::read_dir("/run/netns").unwrap().flatten();
+            let switch = report["switch"].as_str().unwrap().to_owned();
+            let is_its = |name: &str| name.starts_with(&switch);
+            assert!(!names.into_iter().any(|name| is_its(name.file_name().to_str().unwrap())));
+        }
+    });
+    assert!(!sandbox.dir.exists(), "something is left");
+}
