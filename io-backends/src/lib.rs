@@ -5,6 +5,8 @@
 
 pub mod attach;
 pub mod attachment;
+#[cfg(any(test, feature = "bench", feature = "testing"))]
+mod bpf;
 pub mod daemonize;
 pub mod epoll;
 pub mod error;
@@ -23,6 +25,8 @@ mod tap_info;
 pub mod testing;
 mod tun;
 pub mod vnet;
+#[cfg(any(test, feature = "bench", feature = "testing"))]
+pub mod xdp_loop;
 
 pub use attachment::Attachment;
 pub use error::{Error, ErrorKind};
