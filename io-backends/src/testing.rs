@@ -59,6 +59,7 @@ pub fn in_own_netns(body: impl FnOnce() + Send + 'static) {
 pub struct RawSocket {
     fd: OwnedFd,
     header: usize,
+    keeps_tags: bool,
 }
 
 impl RawSocket {
@@ -79,7 +80,21 @@ impl RawSocket {
         set_option(&fd, libc::SOL_SOCKET, libc::SO_RCVBUFFORCE, 64 << 20)?;
         let index = netdevice::name_to_index(&fd, name)?;
         bind(&fd, index)?;
-        Ok(RawSocket { fd, header })
+        Ok(RawSocket { fd, header, keeps_tags: false })
+    }
+
+    /// The same socket, receiving frames with their outer VLAN tag, which the
+    /// kernel otherwise takes off. Only for sockets without `offloads`.
+    ///
+    /// # Errors
+    /// What the kernel says.
+    pub fn keeping_tags(mut self) -> Result<RawSocket> {
+        if self.header != 0 {
+            return Err(Errno::OPNOTSUPP);
+        }
+        set_option(&self.fd, libc::SOL_PACKET, libc::PACKET_AUXDATA, 1)?;
+        self.keeps_tags = true;
+        Ok(self)
     }
 
     /// Sends a frame.
@@ -98,6 +113,13 @@ impl RawSocket {
     /// What the kernel says, like ENETDOWN once after the netdev went down.
     pub fn receive(&self) -> Result<Option<Wire>> {
         let mut buffer = vec![0; vnet::LEN + switch_core::frame::MAX_FRAME];
+        if self.keeps_tags {
+            return match receive_with_tag(&self.fd, &mut buffer) {
+                Ok(bytes) => Ok(Some(Wire::from(&bytes[..]))),
+                Err(Errno::AGAIN) => Ok(None),
+                Err(errno) => Err(errno),
+            };
+        }
         let len = match recv(&self.fd, &mut buffer, RecvFlags::DONTWAIT) {
             Ok((len, _)) => len,
             Err(Errno::AGAIN) => return Ok(None),
@@ -107,6 +129,39 @@ impl RawSocket {
         header[..self.header].copy_from_slice(&buffer[..self.header]);
         Ok(Some(Wire { bytes: buffer[self.header..len].to_vec(), offload: vnet::decode(&header) }))
     }
+}
+
+/// The next frame, the tag that the kernel tells beside it back in its place.
+fn receive_with_tag(fd: &OwnedFd, buffer: &mut [u8]) -> Result<Vec<u8>> {
+    const HEADER: usize = size_of::<libc::cmsghdr>();
+    const AUXILIARY: usize = size_of::<if_packet::tpacket_auxdata>();
+    const ADDRESSES: usize = 12;
+    // In words, because control messages are aligned.
+    let mut control = [0_u64; (HEADER + AUXILIARY).div_ceil(8)];
+    let mut iov = libc::iovec { iov_base: buffer.as_mut_ptr().cast(), iov_len: buffer.len() };
+    // SAFETY: a message header of zeros names no buffer at all.
+    let mut message: libc::msghdr = unsafe { std::mem::zeroed() };
+    message.msg_iov = &raw mut iov;
+    message.msg_iovlen = 1;
+    message.msg_control = control.as_mut_ptr().cast();
+    message.msg_controllen = size_of_val(&control);
+    // SAFETY: the header names two live buffers, each with its size.
+    let len = unsafe { libc::recvmsg(fd.as_raw_fd(), &raw mut message, libc::MSG_DONTWAIT) };
+    let len = usize::try_from(len)
+        .map_err(|_| Errno::from_io_error(&std::io::Error::last_os_error()).unwrap_or(Errno::IO))?;
+    let mut bytes = buffer[..len].to_vec();
+    if message.msg_controllen >= HEADER + AUXILIARY && len >= ADDRESSES {
+        // The only control message this socket asked for.
+        // SAFETY: the kernel filled in that many bytes, and the type takes any.
+        let told = unsafe {
+            control.as_ptr().cast::<u8>().add(HEADER).cast::<if_packet::tpacket_auxdata>().read()
+        };
+        if told.tp_status & if_packet::TP_STATUS_VLAN_VALID != 0 {
+            let tag = [told.tp_vlan_tpid.to_be_bytes(), told.tp_vlan_tci.to_be_bytes()];
+            bytes.splice(ADDRESSES..ADDRESSES, tag.concat());
+        }
+    }
+    Ok(bytes)
 }
 
 fn set_option(fd: &OwnedFd, level: c_int, option: c_int, value: c_int) -> Result<()> {
