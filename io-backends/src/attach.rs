@@ -44,6 +44,8 @@ pub fn attach(
     sent: Option<OwnedFd>,
 ) -> Result<Attached, Error> {
     let queues = attachment.queues.unwrap_or(queues);
+    // A port that was lost and is made again keeps its namespace, whatever fails.
+    let keep_claim = journal.has_claim(name);
     let mut steps = Steps { journal, name, attachment, queues };
     let made = match &attachment.kind {
         Kind::Tap { name, existing: false } => steps.new_tap(name),
@@ -51,7 +53,16 @@ pub fn attach(
         Kind::Macvtap { lower, mode } => steps.macvtap(lower, *mode),
         Kind::Fd(number) => adopt(*number, sent),
     };
-    made.map_err(|error| undo(journal, name, error))
+    made.map_err(|error| {
+        let report = match keep_claim {
+            true => journal.undo_netdevs(name),
+            false => journal.undo_port(name),
+        };
+        match report.kept.first() {
+            Some(left) => error.hint(format!("left behind: {left}")),
+            None => error,
+        }
+    })
 }
 
 /// Whether the place a port needs is there: false while its namespace is
@@ -70,14 +81,6 @@ fn adopt(number: i32, sent: Option<OwnedFd>) -> Result<Attached, Error> {
         None => None,
     };
     Ok(attached(vec![port], netdev.map(|link| (Place::Here, link))))
-}
-
-fn undo(journal: &mut Journal, name: &str, error: Error) -> Error {
-    let kept = journal.undo_port(name).kept;
-    match kept.first() {
-        Some(left) => error.hint(format!("left behind: {left}")),
-        None => error,
-    }
 }
 
 fn attached(queues: Vec<FdPort>, netdev: Option<(Place, LinkInfo)>) -> Attached {

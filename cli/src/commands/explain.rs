@@ -16,7 +16,9 @@ pub(super) fn run(global: &Global, explain: &Explain) -> Result<(), CliError> {
     let frame = parse_frame(&explain.frame.join(" "))?;
     let request = Request::Explain { port: explain.ingress.clone(), frame: hex(&frame) };
     let answer: ExplainDoc = super::reach(global)?.ask(&request)?;
-    output::show(global, &answer, |paint| output::explanation(&answer, paint))
+    let text =
+        |paint| format!("{}\n{}", output::frame_line(&frame), output::explanation(&answer, paint));
+    output::show(global, &answer, text)
 }
 
 /// The bytes in hexadecimal.

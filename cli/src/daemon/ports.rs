@@ -253,8 +253,10 @@ impl Daemon {
         self.switch.set_link(id, link);
         self.settle();
         self.take_from_workers(id);
-        let report = self.journal.undo_port(&name);
-        self.log_report(&format!("port {name}"), &report);
+        let report = self.journal.undo_netdevs(&name);
+        for kept in &report.kept {
+            self.log.line(&format!("port {name}: {kept}"));
+        }
     }
 
     /// When the next lost port is to be tried.
@@ -288,7 +290,7 @@ impl Daemon {
         let opened = self.open(at, attached);
         match &opened {
             Ok(()) => self.log.line(&format!("port {}: forwards again", config.name)),
-            Err(_) => drop(self.journal.undo_port(&config.name)),
+            Err(_) => drop(self.journal.undo_netdevs(&config.name)),
         }
         opened
     }

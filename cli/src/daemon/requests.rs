@@ -187,7 +187,8 @@ impl Daemon {
                 && vid.is_none_or(|vid| vid == entry.vid)
                 && (include_static || !entry.is_static)
         });
-        changed(format!("{} flushed", entries(gone)))
+        let changed = if gone == 0 { vec![] } else { vec![format!("{} flushed", entries(gone))] };
+        document(&Changed { changed, hints: Vec::new() })
     }
 
     fn stats(&mut self, port: Option<&str>) -> Answer {

@@ -1,6 +1,7 @@
 //! What commands print: JSON documents, or text that a person wants to read.
 
 mod explain;
+mod frame;
 mod lists;
 mod paint;
 mod stats;
@@ -18,6 +19,7 @@ use crate::args::Global;
 use crate::error::CliError;
 
 pub use explain::explanation;
+pub use frame::frame_line;
 pub use lists::{fdb, ports, switches, vlans};
 pub use paint::Paint;
 pub use stats::stats;

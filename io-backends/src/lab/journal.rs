@@ -91,9 +91,18 @@ impl Journal {
     /// # Errors
     /// When it can't be recorded or made; then nothing is.
     pub fn namespace(&mut self, port: &str, name: &str) -> Result<Found, Error> {
+        if self.has_claim(port) {
+            return Claims::new(&self.parent).claim(name, &self.switch, port);
+        }
         let entry = self.add(port, Thing::Namespace { name: name.into() })?;
         let claimed = Claims::new(&self.parent).claim(name, &self.switch, port);
         claimed.inspect_err(|_| self.forget(entry))
+    }
+
+    /// Whether a namespace is recorded for a port: it has one at most.
+    pub fn has_claim(&self, port: &str) -> bool {
+        let is_claim = |thing: &Thing| matches!(thing, Thing::Namespace { .. });
+        self.entries.values().any(|(of, thing)| of == port && is_claim(thing))
     }
 
     /// Records a netdev before it is made at `place`. If one of that name is

@@ -45,16 +45,23 @@ impl Report {
 impl Journal {
     /// Undoes everything recorded. Close the ports' descriptors first: a TAP goes with them.
     pub fn undo(&mut self) -> Report {
-        self.undo_if(|_| true)
+        self.undo_if(|_, _| true)
     }
 
     /// Undoes what was recorded for one port, whose descriptors are closed.
     pub fn undo_port(&mut self, port: &str) -> Report {
-        self.undo_if(|of| of == port)
+        self.undo_if(|of, _| of == port)
     }
 
-    fn undo_if(&mut self, is_wanted: impl Fn(&str) -> bool) -> Report {
-        let wanted = self.entries.iter().rev().filter(|(_, (port, _))| is_wanted(port));
+    /// Undoes what was recorded for one port but for its claim to a namespace:
+    /// what is left of a port whose device was lost, until it is made again.
+    pub fn undo_netdevs(&mut self, port: &str) -> Report {
+        self.undo_if(|of, thing| of == port && matches!(thing, Thing::Netdev(_)))
+    }
+
+    fn undo_if(&mut self, is_wanted: impl Fn(&str, &Thing) -> bool) -> Report {
+        let wanted =
+            self.entries.iter().rev().filter(|(_, (port, thing))| is_wanted(port, thing));
         let wanted: Vec<_> = wanted.map(|(&entry, made)| (entry, made.clone())).collect();
         let parent = self.parent.clone();
         let mut undo = Undo {
