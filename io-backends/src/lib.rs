@@ -7,16 +7,24 @@ pub mod attach;
 pub mod attachment;
 #[cfg(any(test, feature = "bench", feature = "testing"))]
 mod bpf;
+#[cfg(any(test, feature = "bench"))]
+pub mod cable;
 pub mod daemonize;
 pub mod epoll;
 pub mod error;
+#[cfg(any(test, feature = "bench"))]
+pub mod ethtool;
+pub mod fd_engine;
 pub mod fd_port;
 pub mod inherited;
 pub mod lab;
 pub mod macvtap;
+#[cfg(any(test, feature = "bench"))]
+pub mod packet_socket;
 #[cfg(feature = "plain")]
 pub mod plain;
 pub mod probe;
+mod queues;
 pub mod runner;
 mod settle;
 pub mod tap;
@@ -25,6 +33,7 @@ mod tap_info;
 pub mod testing;
 mod tun;
 pub mod vnet;
+pub mod waker;
 #[cfg(any(test, feature = "bench", feature = "testing"))]
 pub mod xdp_loop;
 

@@ -32,7 +32,20 @@ pub const MAX_QUEUES: u16 = 256;
 /// is not 1 to [`MAX_QUEUES`], `/dev/net/tun` is missing, or CAP_NET_ADMIN is.
 pub fn create(name: &str, queues: u16) -> Result<Vec<FdPort>, Error> {
     check_name(name)?;
-    let flags = flags(name, queues)?;
+    make(name, flags(name, queues)?, queues)
+}
+
+/// The same without virtio-net header: every frame is finished, no larger than
+/// the netdev's MTU. No port of a switch is made this way; benches compare with it.
+///
+/// # Errors
+/// As [`create`].
+pub fn create_without_header(name: &str, queues: u16) -> Result<Vec<FdPort>, Error> {
+    check_name(name)?;
+    make(name, flags(name, queues)? & !flag::VNET_HDR, queues)
+}
+
+fn make(name: &str, flags: u16, queues: u16) -> Result<Vec<FdPort>, Error> {
     // Only the first may be exclusive: to the kernel the second joins an existing netdev.
     let first = open_queue(name, flags | flag::EXCL)?;
     let mut fds = vec![first];

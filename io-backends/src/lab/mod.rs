@@ -14,6 +14,8 @@
 //! own, does its work and leaves nothing behind.
 
 mod address;
+#[cfg(any(test, feature = "bench"))]
+mod bridge;
 mod change;
 mod claims;
 mod enter;
