@@ -1,6 +1,8 @@
 //! What can be typed: every command and option, once. Help, completions and
 //! the man pages are made from it.
 
+#![expect(rustdoc::broken_intra_doc_links, reason = "help texts, in which brackets are brackets")]
+
 mod help;
 mod mistakes;
 

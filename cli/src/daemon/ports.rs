@@ -104,13 +104,10 @@ impl Daemon {
         }
         let attached = self.attach(&config, sent)?;
         let link = Link { up: false, mtu: 0, takes: attached.takes };
-        let id = match self.switch.add_port(&config.name, config.rules.clone(), link) {
-            Ok(id) => id,
-            Err(_) => {
-                drop(attached);
-                self.journal.undo_port(&config.name);
-                return Err(CliError::failed(what, "a switch has at most 4096 ports"));
-            }
+        let Ok(id) = self.switch.add_port(&config.name, config.rules.clone(), link) else {
+            drop(attached);
+            self.journal.undo_port(&config.name);
+            return Err(CliError::failed(what, "a switch has at most 4096 ports"));
         };
         let lost = Device::Lost { why: String::new(), next: None, wait: PATIENCE.0 };
         let name = config.name.clone();
