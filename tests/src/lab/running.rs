@@ -1,0 +1,154 @@
+//! A command that runs beside the test.
+
+use std::io::Read;
+use std::process::{Child, Command, ExitStatus, Output, Stdio};
+use std::sync::{Arc, Mutex};
+use std::thread;
+
+use super::{Answer, Lab, eventually, within};
+
+/// Says the process's number inside, then becomes the command.
+const SAY_NUMBER: &str = "echo $$ >&2; exec \"$@\"";
+
+/// A command running in a lab; killed when the value goes.
+pub struct Running<'l> {
+    lab: &'l Lab,
+    process: Process,
+    pid: u32,
+}
+
+/// A child whose output is read while it runs.
+pub(super) struct Process {
+    child: Child,
+    words: Vec<String>,
+    ended: Option<ExitStatus>,
+    out: Gathered,
+    err: Gathered,
+}
+
+type Gathered = Arc<Mutex<Vec<u8>>>;
+
+impl Process {
+    pub(super) fn start(words: &[&str], mut command: Command) -> Process {
+        command.stdout(Stdio::piped()).stderr(Stdio::piped());
+        let mut child = command.spawn().expect("nsenter");
+        let out = gather(child.stdout.take().expect("a pipe"));
+        let err = gather(child.stderr.take().expect("a pipe"));
+        let words = words.iter().map(ToString::to_string).collect();
+        Process { child, words, ended: None, out, err }
+    }
+
+    fn runs(&mut self) -> bool {
+        if self.ended.is_none() {
+            self.ended = self.child.try_wait().expect("the child's status");
+        }
+        self.ended.is_none()
+    }
+
+    /// Waits for its end and that of its output: whoever it started and left
+    /// behind must not hold its streams.
+    pub(super) fn finish(&mut self, seconds: u64) -> Answer {
+        let words: Vec<_> = self.words.iter().map(String::as_str).collect();
+        let words = words.join(" ");
+        eventually(&format!("`{words}` ends"), seconds, || !self.runs());
+        let (out, err) = (&self.out, &self.err);
+        let held = || Arc::strong_count(out) > 1 || Arc::strong_count(err) > 1;
+        eventually(&format!("the output of `{words}` ends"), 5, || !held());
+        let take = |gathered: &Gathered| std::mem::take(&mut *gathered.lock().expect("gathered"));
+        let status = self.ended.expect("it ended");
+        Answer::from(words, &Output { status, stdout: take(out), stderr: take(err) })
+    }
+}
+
+impl<'l> Running<'l> {
+    pub(super) fn start(lab: &'l Lab, words: &[&str]) -> Running<'l> {
+        let inside = [&["sh", "-c", SAY_NUMBER, "sh"], words].concat();
+        let process = Process::start(words, lab.command(&inside));
+        let said = within(10, || {
+            let said = text(&process.err);
+            said.contains('\n').then_some(said).ok_or(())
+        });
+        let said = said.expect("the command's number");
+        let (number, _) = said.split_once('\n').expect("a line");
+        let pid = number.parse().unwrap_or_else(|_| panic!("no number: {said}"));
+        process.err.lock().expect("gathered").drain(..=number.len());
+        Running { lab, process, pid }
+    }
+
+    /// Its number inside the lab.
+    #[must_use]
+    pub fn pid(&self) -> u32 {
+        self.pid
+    }
+
+    /// What it has printed so far.
+    #[must_use]
+    pub fn out(&self) -> String {
+        text(&self.process.out)
+    }
+
+    /// The same as bytes.
+    #[must_use]
+    pub fn bytes(&self) -> Vec<u8> {
+        self.process.out.lock().expect("gathered").clone()
+    }
+
+    /// What it has said on standard error so far.
+    #[must_use]
+    pub fn err(&self) -> String {
+        text(&self.process.err)
+    }
+
+    /// Whether it still runs.
+    pub fn runs(&mut self) -> bool {
+        self.process.runs()
+    }
+
+    /// Sends it a signal.
+    pub fn signal(&self, signal: &str) {
+        self.lab.signal(self.pid, signal);
+    }
+
+    /// Waits until it has printed `text`, on either stream.
+    ///
+    /// # Panics
+    /// When it takes longer than `seconds`.
+    pub fn says(&self, text: &str, seconds: u64) {
+        eventually(&format!("{:?} says {text:?}", self.process.words), seconds, || {
+            self.out().contains(text) || self.err().contains(text)
+        });
+    }
+
+    /// Waits for its end.
+    ///
+    /// # Panics
+    /// When it takes longer than `seconds`.
+    pub fn wait(mut self, seconds: u64) -> Answer {
+        self.process.finish(seconds)
+    }
+}
+
+impl Drop for Running<'_> {
+    fn drop(&mut self) {
+        if self.runs() {
+            self.lab.run(&["kill", "-s", "KILL", &self.pid.to_string()]);
+        }
+        let _ = self.process.child.wait();
+    }
+}
+
+fn text(gathered: &Gathered) -> String {
+    String::from_utf8_lossy(&gathered.lock().expect("gathered")).into_owned()
+}
+
+fn gather(mut pipe: impl Read + Send + 'static) -> Gathered {
+    let gathered = Gathered::default();
+    let sink = Arc::clone(&gathered);
+    thread::spawn(move || {
+        let mut chunk = [0; 64 * 1024];
+        while let Ok(length @ 1..) = pipe.read(&mut chunk) {
+            sink.lock().expect("gathered").extend_from_slice(&chunk[..length]);
+        }
+    });
+    gathered
+}

@@ -1,0 +1,203 @@
+//! Hosts talk through a switch, and its counters say what they said.
+
+use std::collections::BTreeMap;
+
+use tests::lab::{Lab, Pings, Stats, at_rest, eventually, has, within};
+
+const A: &str = "a=tap,netns=na,addr=10.9.0.1/24,addr=fd00::1/64";
+const B: &str = "b=tap,netns=nb,addr=10.9.0.2/24,addr=fd00::2/64";
+
+#[test]
+fn a_thousand_flood_pings_lose_none() {
+    let lab = Lab::new();
+    lab.up("x", &[A, B]);
+    for address in ["10.9.0.2", "fd00::2"] {
+        let pings = lab.flood_ping("na", address, 1000);
+        assert_eq!(pings, Pings { sent: 1000, received: 1000 }, "{address}");
+    }
+    let stats = at_rest(&lab, "x");
+    assert!(stats.port("a", "rx_frames") >= 2000 && stats.port("b", "tx_frames") >= 2000);
+    lab.end();
+}
+
+#[test]
+fn the_fdb_shows_addresses_on_the_right_ports() {
+    let lab = Lab::new();
+    lab.up("x", &[A, B]);
+    lab.ping("na", "10.9.0.2");
+    let mac = |netns: &str| address(&lab, netns);
+    let expected: BTreeMap<_, _> =
+        [((mac("na"), 0), "a".to_owned()), ((mac("nb"), 0), "b".to_owned())].into();
+    assert_eq!(lab.fdb("x"), expected);
+    for (port, netns) in [("a", "na"), ("b", "nb")] {
+        assert_eq!(lab.port("x", port)["mac"], mac(netns).as_str());
+    }
+    lab.end();
+}
+
+#[test]
+fn ipv6_finds_its_neighbours_and_uses_its_addresses_at_once() {
+    let lab = Lab::new();
+    // No address may be tentative when `up -d` returns: the very next command pings.
+    lab.up("x", &[A, B]);
+    lab.ping("na", "fd00::2");
+    let neighbours = lab.run_in("na", &["ip", "-6", "neigh", "show", "fd00::2"]).ok();
+    let mac = address(&lab, "nb");
+    assert!(neighbours.contains(&mac), "{neighbours} has not {mac}");
+    let addresses = lab.run_in("na", &["ip", "-6", "address", "show", "dev", "eth0"]).ok();
+    assert!(!addresses.contains("tentative") && !addresses.contains("dadfailed"), "{addresses}");
+    // The link-local one, by which routers and multicast speak, too.
+    let local = addresses.split_whitespace().find(|word| word.starts_with("fe80"));
+    let local = local.unwrap_or_else(|| panic!("no link-local address: {addresses}"));
+    let local = format!("{}%eth0", local.split('/').next().expect("an address"));
+    lab.ping("nb", &local);
+    lab.end();
+}
+
+#[test]
+fn tcp_flows_both_ways_over_both_protocols() {
+    let lab = Lab::new();
+    if !has("iperf3") {
+        return;
+    }
+    lab.up("x", &[A, B]);
+    for address in ["10.9.0.2", "fd00::2"] {
+        for options in [&["-n", "100M"][..], &["-n", "100M", "-R"]] {
+            let transfer = lab.iperf("na", "nb", address, options);
+            // The receiver stops counting with the sender's word that it is done.
+            assert!(transfer.bytes > 90 << 20, "{address} {options:?}: {transfer:?}");
+        }
+    }
+    let stats = at_rest(&lab, "x");
+    for port in ["a", "b"] {
+        // Super-frames passed through as they were: far fewer frames than segments.
+        let bytes = stats.port(port, "rx_bytes");
+        let frames = stats.port(port, "rx_frames");
+        assert!(bytes > 190_000_000 && bytes / frames > 3000, "{bytes} bytes in {frames} frames");
+    }
+    assert_eq!(stats.0["made_frames"], 0);
+    lab.end();
+}
+
+#[test]
+fn the_counters_are_those_of_the_kernel_to_the_frame_and_byte() {
+    let lab = Lab::new();
+    lab.up("x", &[A, B, "c=tap,netns=nc"]);
+    assert_eq!(lab.flood_ping("na", "10.9.0.2", 200).received, 200);
+    assert_eq!(lab.flood_ping("nb", "fd00::1", 200).received, 200);
+    let mut stats = at_rest(&lab, "x");
+    for (port, netns) in [("a", "na"), ("b", "nb"), ("c", "nc")] {
+        // What the netdev sent, the switch received. Hosts may say something of
+        // their own between two readings; then the readings are taken anew.
+        let same = within(10, || {
+            stats = at_rest(&lab, "x");
+            let counters = ["tx_frames", "tx_bytes", "rx_frames", "rx_bytes"];
+            let counted = counters.map(|counter| stats.port(port, counter));
+            let truth = kernel_counters(&lab, netns);
+            if counted == truth { Ok(()) } else { Err((counted, truth)) }
+        });
+        assert_eq!(same, Ok(()), "{port}");
+    }
+    // ARP requests and router solicitations went to two ports.
+    assert!(stats.0["flood_copies"].as_u64() > Some(0), "{stats:?}");
+    lab.end();
+}
+
+#[test]
+fn jumbo_frames_pass_whole() {
+    let lab = Lab::new();
+    lab.up("x", &[&format!("{A},mtu=9000"), &format!("{B},mtu=9000")]);
+    // 20 bytes of IP and 8 of ICMP: exactly 9000, and nothing may be cut.
+    for size in ["8972", "1000"] {
+        lab.run_in("na", &["ping", "-c", "1", "-W", "2", "-M", "do", "-s", size, "10.9.0.2"]).ok();
+    }
+    lab.run_in("nb", &["ping", "-c", "1", "-W", "2", "-M", "do", "-s", "8952", "fd00::1"]).ok();
+    assert_eq!(at_rest(&lab, "x").all_drops("b"), 0);
+    assert_eq!(lab.port("x", "a")["mtu"], 9000);
+    lab.end();
+}
+
+#[test]
+fn a_frame_too_long_for_one_port_still_reaches_the_others() {
+    let lab = Lab::new();
+    lab.up(
+        "x",
+        &[
+            "a=tap,netns=na,addr=10.9.0.1/24,mtu=9000",
+            "b=tap,netns=nb,addr=10.9.0.2/24,mtu=9000",
+            "c=tap,netns=nc,addr=10.9.0.3/24",
+        ],
+    );
+    let before = at_rest(&lab, "x");
+    let broadcast = ["ping", "-b", "-c", "3", "-i", "0.01", "-W", "1", "-s", "4000", "10.9.0.255"];
+    // Hosts do not answer to a broadcast; what counts is where it went.
+    lab.run_in("na", &broadcast);
+    let after = at_rest(&lab, "x");
+    let grown = |port: &str, counter: &str| after.port(port, counter) - before.port(port, counter);
+    assert_eq!(after.drops("c", "too-big"), 3, "{after:?}");
+    assert!(grown("b", "tx_bytes") > 3 * 4000, "{after:?}");
+    assert!(grown("c", "tx_bytes") < 4000, "{after:?}");
+    // The limit follows the netdev's MTU as it is now.
+    lab.run_in("nc", &["ip", "link", "set", "eth0", "mtu", "5000"]).ok();
+    eventually("the MTU is known", 5, || lab.port("x", "c")["mtu"] == 5000);
+    lab.run_in("na", &broadcast);
+    let last = at_rest(&lab, "x");
+    assert_eq!(last.drops("c", "too-big"), 3, "{last:?}");
+    assert!(last.port("c", "tx_bytes") - after.port("c", "tx_bytes") > 3 * 4000, "{last:?}");
+    lab.end();
+}
+
+#[test]
+fn sixty_four_ports() {
+    let lab = Lab::new();
+    let port = |n: u32| format!("p{n}=tap,netns=n{n},addr=10.9.0.{}/24,addr=fd00::{n}/64", n + 1);
+    let ports: Vec<_> = (0..64).map(port).collect();
+    lab.up("x", &ports.iter().map(String::as_str).collect::<Vec<_>>());
+    assert_eq!(lab.json(&["ls"])[0]["ports"], 64);
+    // One floods meanwhile: an unknown destination, 63 copies of each frame.
+    let unknown =
+        ["ip", "neigh", "add", "10.9.0.200", "lladdr", "02:00:00:00:ff:ff", "dev", "eth0"];
+    lab.run_in("n63", &unknown).ok();
+    let mut flooder = lab.pinging("n63", "10.9.0.200", &["-f"]);
+    let options = ["-c", "20", "-i", "0.01"];
+    let pings: Vec<_> =
+        (1..63).map(|n| lab.pinging(&format!("n{n}"), "10.9.0.1", &options)).collect();
+    for (n, pings) in (1..).zip(pings) {
+        assert_eq!(pings.end(), Pings { sent: 20, received: 20 }, "from n{n}");
+    }
+    assert!(flooder.runs());
+    assert_eq!(flooder.stop().received, 0);
+    let stats = at_rest(&lab, "x");
+    let floods = stats.0["flood_copies"].as_u64().expect("a count");
+    assert!(floods > 62 * 100, "{floods}");
+    let fdb = lab.fdb("x");
+    for n in 0..64 {
+        let mac = address(&lab, &format!("n{n}"));
+        assert_eq!(fdb.get(&(mac, 0)), Some(&format!("p{n}")));
+    }
+    lab.end();
+}
+
+#[test]
+fn an_idle_switch_adds_up_too() {
+    let lab = Lab::new();
+    lab.up("x", &[]);
+    assert_eq!(Stats::read(&lab, "x").balance(), (0, 0));
+    lab.end();
+}
+
+/// The MAC address of a namespace's `eth0`, as the kernel says it.
+fn address(lab: &Lab, netns: &str) -> String {
+    let link = lab.run_in(netns, &["ip", "-o", "link", "show", "eth0"]).ok();
+    let (_, after) = link.split_once("link/ether ").expect("an address");
+    after.split(' ').next().expect("an address").to_owned()
+}
+
+/// Frames and bytes that `eth0` of a namespace received and sent.
+fn kernel_counters(lab: &Lab, netns: &str) -> [u64; 4] {
+    let all = lab.proc_net(netns, "dev");
+    let line = all.lines().find_map(|line| line.trim().strip_prefix("eth0:")).expect("eth0");
+    let column =
+        |at| line.split_whitespace().nth(at).and_then(|n| n.parse().ok()).expect("a count");
+    [1, 0, 9, 8].map(column)
+}
