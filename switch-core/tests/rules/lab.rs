@@ -82,7 +82,12 @@ pub struct Lab {
 impl Lab {
     /// A switch without ports, its clock at an odd moment.
     pub fn new(bridge: BridgeRules, fdb_capacity: u32) -> Lab {
-        let seed = Seed([0x243f_6a88_85a3_08d3, 0x1319_8a2e, 0x0370_7344_a409_3822, 0x299f_31d0]);
+        let seed = Seed([
+            0x243f_6a88_85a3_08d3,
+            0x1319_8a2e_0370_7344,
+            0xa409_3822_299f_31d0,
+            0x082e_fa98_ec4e_6c89,
+        ]);
         let (switch, mut workers) = Switch::new(bridge, fdb_capacity, 1, seed);
         Lab {
             switch,

@@ -4,10 +4,12 @@
 
 mod ageing;
 mod agreement;
+mod fairness;
 mod frames;
 mod lab;
 mod matrix;
 mod ports;
+mod reference;
 mod scenario;
 #[path = "../segment/super_frame.rs"]
 #[expect(dead_code, reason = "the segmenter's own tests use the rest")]
