@@ -58,7 +58,12 @@ pub enum State {
 impl RunDir {
     /// The directory of the switch called `name`, whether there is one or not.
     pub fn of(name: &str) -> RunDir {
-        RunDir { name: name.to_owned(), path: parent().join(name) }
+        RunDir::under(&parent(), name)
+    }
+
+    /// The directory of the switch called `name` of another run directory.
+    pub fn under(parent: &Path, name: &str) -> RunDir {
+        RunDir { name: name.to_owned(), path: parent.join(name) }
     }
 
     /// The switch's name.
@@ -91,7 +96,7 @@ impl RunDir {
         if !self.path.is_dir() {
             return None;
         }
-        if !lab::is_running(&parent(), &self.name) {
+        if !self.path.parent().is_some_and(|parent| lab::is_running(parent, &self.name)) {
             return Some(State::Dead);
         }
         // A switch that has just begun and has not yet written its number runs all the same.

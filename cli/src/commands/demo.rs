@@ -20,6 +20,7 @@ use crate::client::Client;
 use crate::config::parse_frame;
 use crate::error::{CliError, PRIVILEGE};
 use crate::output;
+use crate::own;
 
 use lab::Lab;
 use ping::Pings;
@@ -51,14 +52,14 @@ pub(super) fn run(global: &Global) -> Result<(), CliError> {
     let began = Instant::now();
     may_make_a_lab()?;
     let story = Story::new(global);
-    let stop = lab::on_interrupt()?;
+    let stop = own::on_interrupt("demo")?;
     let lab = Lab::build(&stop)?;
     let told = tell(&story, &lab, began);
     // Whatever happened, everything goes; the first failure is the one to tell.
     let removed = lab.remove();
     let mut report = told?;
     removed?;
-    lab::interrupted(&stop)?;
+    own::interrupted("demo", &stop)?;
     report.seconds = began.elapsed().as_secs_f64();
     story.end(report.seconds);
     if global.json {
@@ -107,7 +108,6 @@ fn may_make_a_lab() -> Result<(), CliError> {
     let missing: Vec<_> = [
         ("CAP_NET_ADMIN", CapabilitySet::NET_ADMIN),
         ("CAP_SYS_ADMIN", CapabilitySet::SYS_ADMIN),
-        ("CAP_NET_RAW", CapabilitySet::NET_RAW),
     ]
     .into_iter()
     .filter(|(_, wanted)| !held.contains(*wanted))
@@ -116,6 +116,6 @@ fn may_make_a_lab() -> Result<(), CliError> {
     if missing.is_empty() {
         return Ok(());
     }
-    let why = format!("needs {} to make namespaces and TAPs and to ping", missing.join(", "));
+    let why = format!("needs {} to make namespaces and TAPs", missing.join(", "));
     Err(CliError::new(PRIVILEGE, "demo", why).hint("run it as root: sudo netloom demo"))
 }

@@ -1,0 +1,118 @@
+//! This program, run by itself the way a person runs it: `demo` and `bench` do.
+
+use std::io::Read;
+use std::os::unix::process::CommandExt;
+use std::path::Path;
+use std::process::{Child, Command, Stdio};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::thread;
+use std::time::{Duration, Instant};
+
+use io_backends::error::describe;
+use rustix::process::{Pid, Signal, kill_process};
+use serde::Deserialize;
+use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM};
+
+use crate::error::{CliError, FAILED};
+use crate::rundir::{RunDir, State};
+
+/// How long `up` or `down` may take.
+const PATIENCE: Duration = Duration::from_secs(20);
+const LOOK: Duration = Duration::from_millis(5);
+
+/// A flag that Ctrl-C and its like raise instead of ending the process. `what`
+/// is the command that wants it.
+pub(crate) fn on_interrupt(what: &str) -> Result<Arc<AtomicBool>, CliError> {
+    let stop = Arc::new(AtomicBool::new(false));
+    for signal in [SIGINT, SIGTERM, SIGHUP] {
+        signal_hook::flag::register(signal, Arc::clone(&stop))
+            .map_err(|error| CliError::failed(what, describe(&error)))?;
+    }
+    Ok(stop)
+}
+
+/// Fails when the user has interrupted.
+pub(crate) fn interrupted(what: &str, stop: &AtomicBool) -> Result<(), CliError> {
+    match stop.load(Ordering::Relaxed) {
+        true => Err(CliError::failed(what, "interrupted; all that it made is removed")),
+        false => Ok(()),
+    }
+}
+
+/// This program with other arguments. Ctrl-C is for the caller alone, which then removes everything.
+pub(crate) fn netloom<'a>(arguments: impl IntoIterator<Item = &'a str>) -> Command {
+    // The link works even when the file was replaced meanwhile.
+    let own = std::env::current_exe().ok().filter(|path| path.exists());
+    let mut command = Command::new(own.unwrap_or("/proc/self/exe".into()));
+    command.args(["--json", "--quiet"]).args(arguments).process_group(0);
+    command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::piped());
+    command
+}
+
+/// Runs it to its end. An interrupt waits for that too: what is half made could
+/// not be removed. `what` is the command that wants it.
+pub(crate) fn finish(what: &str, mut command: Command) -> Result<(), CliError> {
+    let broken = |error: std::io::Error| CliError::failed(what, describe(&error));
+    let mut child = command.spawn().map_err(broken)?;
+    let deadline = Instant::now() + PATIENCE;
+    loop {
+        if let Some(status) = child.try_wait().map_err(broken)? {
+            return match status.success() {
+                true => Ok(()),
+                false => Err(reason(what, &mut child, status.code())),
+            };
+        }
+        if Instant::now() > deadline {
+            // What it has made is recorded, and removed with the rest.
+            let _ = child.kill();
+            let _ = child.wait();
+            return Err(CliError::failed(what, "the switch takes too long"));
+        }
+        thread::sleep(LOOK);
+    }
+}
+
+/// Stops a switch of the run directory `parent` and removes what it made; with
+/// force, if it does not stop when asked.
+pub(crate) fn take_down(what: &str, parent: &Path, switch: &str) -> Result<(), CliError> {
+    let down = || {
+        let mut command = netloom(["down", switch]);
+        command.env("NETLOOM_RUN_DIR", parent);
+        finish(what, command)
+    };
+    down().or_else(|error| match RunDir::under(parent, switch).state() {
+        Some(State::Running(process)) => {
+            let process = i32::try_from(process).ok().and_then(Pid::from_raw);
+            process.and_then(|process| kill_process(process, Signal::KILL).ok());
+            down()
+        }
+        _ => Err(error),
+    })
+}
+
+/// What the program says on standard error under `--json`.
+#[derive(Deserialize)]
+struct Told {
+    error: Reason,
+}
+
+#[derive(Deserialize)]
+struct Reason {
+    what: String,
+    why: String,
+    hint: Option<String>,
+}
+
+fn reason(what: &str, child: &mut Child, exit: Option<i32>) -> CliError {
+    let exit = exit.and_then(|code| u8::try_from(code).ok()).unwrap_or(FAILED);
+    let mut text = String::new();
+    if let Some(stderr) = &mut child.stderr {
+        // An unreadable reason is as good as none.
+        let _ = stderr.read_to_string(&mut text);
+    }
+    match serde_json::from_str(text.trim()) {
+        Ok(Told { error: Reason { what, why, hint } }) => CliError { exit, what, why, hint },
+        Err(_) => CliError::new(exit, what, "the switch could not be started or stopped"),
+    }
+}
