@@ -165,6 +165,7 @@ impl Steps<'_> {
         }
         let link = self.make_macvtap(&place, &lower, mode)?;
         place.links(|links| {
+            links.silence(&link);
             links.set(&link, &Wanted { all_multicast: Some(true), ..Wanted::default() })
         })?;
         let (major, minor) = macvtap_device(&place, &link)?;

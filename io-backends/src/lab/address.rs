@@ -49,6 +49,13 @@ impl Links {
         if skips { self.await_usable(link) } else { Ok(()) }
     }
 
+    /// Keeps the host from saying anything of its own through a netdev that is
+    /// nobody's: no IPv6 address, router solicitation or group report. Call it before it is up.
+    pub fn silence(&self, link: &LinkInfo) {
+        // A kernel without IPv6 has no such file, and nothing to say.
+        let _ = std::fs::write(format!("/proc/sys/net/ipv6/conf/{}/disable_ipv6", link.name), "1");
+    }
+
     /// Adds an address; true when the netdev did not have it yet. IPv6 does not
     /// wait for duplicate detection.
     ///
