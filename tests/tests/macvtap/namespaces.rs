@@ -1,0 +1,87 @@
+//! macvtaps on lower netdevs in other namespaces.
+
+use tests::lab::{Lab, eventually};
+
+use crate::{FAR, NEAR, V4, everything_works, far_host, forget_neighbours, ip, near};
+
+/// A namespace whose netdev `low` leads to the host `far`.
+fn cable_in(lab: &Lab, netns: &str, far: &str) {
+    ip(lab, &format!("netns add {netns}"));
+    ip(lab, &format!("netns add {far}"));
+    ip(lab, &format!("-n {netns} link add low type veth peer name far0 netns {far}"));
+    ip(lab, &format!("-n {netns} link set low up"));
+    far_host(lab, far, "far0");
+}
+
+fn name(lab: &Lab, switch: &str, port: &str) -> String {
+    lab.port(switch, port)["ifname"].as_str().expect("a name").to_owned()
+}
+
+#[test]
+fn a_lower_netdev_in_a_namespace() {
+    let lab = Lab::new();
+    cable_in(&lab, "inner", FAR);
+    lab.up("m", &[&near(""), "u=macvtap:low,netns=inner"]);
+    let name = name(&lab, "m", "u");
+    assert!(ip(&lab, "-n inner link").contains(&name));
+    everything_works(&lab);
+    lab.netloom(&["down", "m"]).ok();
+    // It was not made by the switch, so it stays; the macvtap does not.
+    assert!(!ip(&lab, "-n inner link").contains(&name));
+    assert!(ip(&lab, "-n inner link").contains("low"));
+}
+
+#[test]
+fn a_namespace_that_is_not_there_is_not_made() {
+    let lab = Lab::new();
+    lab.try_up("m", &["u=macvtap:low,netns=nowhere"]).refused(1);
+    lab.is_empty();
+}
+
+/// `/dev/tapN` is named by the index, so two of these share one name there.
+#[test]
+fn the_same_index_in_two_namespaces() {
+    let lab = Lab::new();
+    for (netns, far) in [("one", FAR), ("two", "farther")] {
+        cable_in(&lab, netns, far);
+    }
+    lab.up("first", &[&near(""), "u=macvtap:low,netns=one"]);
+    lab.up("second", &["n=tap,netns=beside,addr=10.7.0.1/24", "u=macvtap:low,netns=two"]);
+    let index = |switch: &str, netns: &str| {
+        let name = name(&lab, switch, "u");
+        lab.run_in(netns, &["cat", &format!("/sys/class/net/{name}/ifindex")]).ok()
+    };
+    assert_eq!(index("first", "one"), index("second", "two"));
+    // The hosts have the same addresses, but different neighbours.
+    lab.ping(NEAR, V4[1]);
+    lab.ping("beside", V4[1]);
+    let address = |netns: &str, netdev: &str| {
+        let text = lab.run_in(netns, &["cat", &format!("/sys/class/net/{netdev}/address")]).ok();
+        text.trim().to_owned()
+    };
+    for (near, far) in [(NEAR, FAR), ("beside", "farther")] {
+        let neighbours = ip(&lab, &format!("-n {near} neighbour"));
+        assert!(neighbours.contains(&address(far, "far0")), "{neighbours}");
+    }
+}
+
+#[test]
+fn a_deleted_namespace_is_not_kept_alive() {
+    let lab = Lab::new();
+    cable_in(&lab, "inner", FAR);
+    lab.up("m", &[&near(""), "u=macvtap:low,netns=inner"]);
+    lab.ping(NEAR, V4[1]);
+    ip(&lab, "netns del inner");
+    // With its namespace the veth goes, and so does its other end.
+    eventually("the namespace ends", 5, || !ip(&lab, &format!("-n {FAR} link")).contains("far0"));
+    eventually("the port is in fault", 2, || lab.port("m", "u")["state"] == "fault");
+
+    ip(&lab, &format!("netns del {FAR}"));
+    cable_in(&lab, "inner", FAR);
+    eventually("the port is up", 10, || lab.port("m", "u")["state"] == "up");
+    forget_neighbours(&lab);
+    everything_works(&lab);
+    ip(&lab, "netns del inner");
+    ip(&lab, &format!("netns del {FAR}"));
+    lab.end();
+}
