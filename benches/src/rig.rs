@@ -68,7 +68,7 @@ impl Rig {
         let fdb = switch.fdb();
         for n in 0..addresses {
             let key = traffic::key(n, vlan());
-            fdb.learn(key, fdb.home(key), ids[(n % u64::from(ports)) as usize], 0, 0);
+            fdb.learn(&fdb.seek(key), ids[(n % u64::from(ports)) as usize], 0, 0);
         }
         let lane = |worker| Lane::new(worker, &ids, addresses);
         let lanes = workers.into_iter().map(lane).collect();

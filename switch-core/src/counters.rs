@@ -46,6 +46,13 @@ pub struct PortCounters {
 }
 
 impl PortCounters {
+    /// Counts frames received together.
+    #[inline]
+    pub(crate) fn received(&self, frames: usize, bytes: u64) {
+        self.rx_frames.add(frames as u64);
+        self.rx_bytes.add(bytes);
+    }
+
     /// Counts a drop.
     #[inline]
     pub fn drop(&self, reason: Drop) {

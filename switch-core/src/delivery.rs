@@ -9,7 +9,7 @@ use crate::counters::WorkerCounters;
 use crate::drops::Drop;
 use crate::forward::{self, Admitted, Handover};
 use crate::frame::Frame;
-use crate::port::{BURST, Burst, Engine, PortId, SLOTS, Tx, TxError};
+use crate::port::{BURST, Engine, SLOTS, Tx, TxError};
 use crate::segment::Segmenter;
 use crate::tables::{Class, PortTable, Tables, TagEdit};
 
@@ -45,40 +45,40 @@ pub(crate) struct Delivery<'w, E> {
     counters: &'w WorkerCounters,
     out: &'w mut Out,
     engine: &'w mut E,
+    frames: &'w mut [Frame],
 }
 
 impl<'w, E: Engine> Delivery<'w, E> {
-    /// For one burst.
+    /// For one burst: `frames` are all its slots.
     pub(crate) fn new(
         tables: &'w Tables,
         counters: &'w WorkerCounters,
         out: &'w mut Out,
         engine: &'w mut E,
+        frames: &'w mut [Frame],
     ) -> Delivery<'w, E> {
         out.copy = COPIES.start;
-        Delivery { tables, counters, out, engine }
+        Delivery { tables, counters, out, engine, frames }
     }
 
     /// A frame for one port is changed where it lies.
     #[inline]
-    pub(crate) fn one(&mut self, burst: &mut Burst, slot: usize, frame: &Admitted, port: PortId) {
-        let Some(port) = self.tables.port(port) else { return };
+    pub(crate) fn one(&mut self, slot: usize, frame: &Admitted, port: &PortTable) {
         let edit = forward::way_out(port, frame);
-        edit_tag(&mut burst.frames_mut()[slot], edit);
-        self.offer(burst, &mut Form { edit, slot, finished: None, alone: true }, port);
+        edit_tag(&mut self.frames[slot], edit);
+        self.offer(&mut Form { edit, slot, finished: None, alone: true }, port);
     }
 
     /// A frame for several ports is copied once for each further form it leaves in.
     pub(crate) fn flood(
         &mut self,
-        burst: &mut Burst,
         slot: usize,
         ingress: &PortTable,
         frame: &Admitted,
         class: Class,
     ) {
         if self.out.copy + COPIES_A_FRAME > COPIES.end {
-            self.flush(burst);
+            self.flush();
             self.out.copy = COPIES.start;
         }
         let tables = self.tables;
@@ -94,73 +94,73 @@ impl<'w, E: Engine> Delivery<'w, E> {
             return;
         }
         self.counters.work.flood_copies.add(copies - 1);
-        self.make_forms(burst, &mut forms);
+        self.make_forms(&mut forms);
         for port in targets() {
             if let Some(form) = forms.of(forward::way_out(port, frame)) {
-                self.offer(burst, form, port);
+                self.offer(form, port);
             }
         }
     }
 
     /// Makes a copy for every form but the first, which stays where the frame lies.
-    fn make_forms(&mut self, burst: &mut Burst, forms: &mut Forms) {
+    fn make_forms(&mut self, forms: &mut Forms) {
         let mut forms = forms.used();
         let first = forms.next();
         for form in forms {
-            form.slot = self.copy(burst, form.slot);
-            edit_tag(&mut burst.frames_mut()[form.slot], form.edit);
+            form.slot = self.copy(form.slot);
+            edit_tag(&mut self.frames[form.slot], form.edit);
         }
         if let Some(form) = first {
-            edit_tag(&mut burst.frames_mut()[form.slot], form.edit);
+            edit_tag(&mut self.frames[form.slot], form.edit);
         }
     }
 
-    fn copy(&mut self, burst: &mut Burst, slot: usize) -> usize {
+    fn copy(&mut self, slot: usize) -> usize {
         let place = self.out.copy;
         self.out.copy += 1;
-        let (sources, copies) = burst.frames_mut().split_at_mut(BURST.max(slot + 1));
+        let (sources, copies) = self.frames.split_at_mut(BURST.max(slot + 1));
         copies[place - BURST.max(slot + 1)].copy_from(&sources[slot]);
         place
     }
 
     /// Offers a frame in its final form to a port.
     #[inline]
-    fn offer(&mut self, burst: &mut Burst, form: &mut Form, port: &PortTable) {
-        let frame = &burst.frames()[form.slot];
+    fn offer(&mut self, form: &mut Form, port: &PortTable) {
+        let frame = &self.frames[form.slot];
         let offered =
             forward::check_egress(port, frame).and_then(|()| forward::hand_over(port, frame));
         match offered {
             Ok(Handover::Whole) => {
                 let tx = Tx::new(port.id, form.slot, frame.len());
-                self.enqueue(burst, Tx { last: form.alone, ..tx });
+                self.enqueue(Tx { last: form.alone, ..tx });
             }
-            Ok(Handover::Finished) => self.finish(burst, form, port),
-            Ok(Handover::Cut(segmenter)) => self.segment(burst, form.slot, port, segmenter),
+            Ok(Handover::Finished) => self.finish(form, port),
+            Ok(Handover::Cut(segmenter)) => self.segment(form.slot, port, segmenter),
             Err(reason) => self.counters.port(port.id).drop(reason),
         }
     }
 
     /// Finishes a frame's checksum, once for all ports that take this form of it.
-    fn finish(&mut self, burst: &mut Burst, form: &mut Form, port: &PortTable) {
+    fn finish(&mut self, form: &mut Form, port: &PortTable) {
         let slot = match form.finished {
             Some(slot) => slot,
             None if form.alone => form.slot,
-            None => self.copy(burst, form.slot),
+            None => self.copy(form.slot),
         };
         form.finished = Some(slot);
-        let frame = &mut burst.frames_mut()[slot];
+        let frame = &mut self.frames[slot];
         if checksum::finish(frame) {
             let tx = Tx::new(port.id, slot, frame.len());
-            self.enqueue(burst, tx);
+            self.enqueue(tx);
         } else {
             self.counters.port(port.id).drop(Drop::BadSegments);
         }
     }
 
     #[inline]
-    fn enqueue(&mut self, burst: &mut Burst, tx: Tx) {
+    fn enqueue(&mut self, tx: Tx) {
         if self.out.queue.len() == QUEUE {
-            self.flush(burst);
+            self.flush();
         }
         self.out.queue.push(tx);
     }
@@ -168,19 +168,13 @@ impl<'w, E: Engine> Delivery<'w, E> {
     /// Cuts a super-frame for a port that takes none (rule 19), as many segments
     /// at a time as there are slots.
     #[cold]
-    fn segment(
-        &mut self,
-        burst: &mut Burst,
-        slot: usize,
-        port: &PortTable,
-        mut segmenter: Segmenter,
-    ) {
+    fn segment(&mut self, slot: usize, port: &PortTable, mut segmenter: Segmenter) {
         self.counters.work.made_frames.add(segmenter.count() as u64 - 1);
         let mut more = true;
         while more {
-            self.flush(burst);
+            self.flush();
             for place in SEGMENTS {
-                let (sources, segments) = burst.frames_mut().split_at_mut(SEGMENTS.start);
+                let (sources, segments) = self.frames.split_at_mut(SEGMENTS.start);
                 let segment = &mut segments[place - SEGMENTS.start];
                 more = segmenter.next(&sources[slot], segment);
                 if !more {
@@ -190,15 +184,15 @@ impl<'w, E: Engine> Delivery<'w, E> {
                 self.out.queue.push(tx);
             }
         }
-        self.flush(burst);
+        self.flush();
     }
 
     /// Hands the queue to the engine and counts what became of it.
-    pub(crate) fn flush(&mut self, burst: &mut Burst) {
+    pub(crate) fn flush(&mut self) {
         if self.out.queue.is_empty() {
             return;
         }
-        self.engine.transmit(burst.frames_mut(), &mut self.out.queue);
+        self.engine.transmit(self.frames, &mut self.out.queue);
         for tx in &self.out.queue {
             let counts = self.counters.port(tx.port);
             match tx.result {

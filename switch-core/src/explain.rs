@@ -6,7 +6,7 @@ use crate::config::L2cp;
 use crate::delivery::edit_tag;
 use crate::drops::Drop;
 use crate::fdb::{Fdb, Learned};
-use crate::forward::{self, Admitted, Handover, Homes, Target};
+use crate::forward::{self, Admitted, Handover, Target};
 use crate::frame::Frame;
 use crate::port::PortId;
 use crate::tables::{Class, PortTable, Tables, TagEdit};
@@ -72,18 +72,20 @@ impl Walk<'_> {
         let frame = forward::admit(self.tables, self.port, self.frame)?;
         self.answer.vid = Some(frame.vid);
         self.say(describe_vlan(&frame));
-        if self.tables.bridge.l2cp == L2cp::Transparent && forward::is_reserved(frame.dst) {
-            self.say(format!("{} is a reserved address; this switch is a wire to it", frame.dst));
+        if self.tables.bridge.l2cp == L2cp::Transparent && forward::is_reserved(frame.dst_key.mac())
+        {
+            let dst = frame.dst_key.mac();
+            self.say(format!("{dst} is a reserved address; this switch is a wire to it"));
         }
         if self.learn(&frame) && frame.src_key == frame.dst_key {
             self.say("the destination is the source itself".into());
             return Err(Drop::SamePort);
         }
-        let homes = Homes::of(self.fdb, &frame);
-        match forward::resolve(self.tables, self.fdb, self.now, self.port, &frame, homes)? {
-            Target::One(id) => {
-                let target = self.tables.port(id).ok_or(Drop::PortDown)?;
-                self.say(format!("destination {} is known on port {}", frame.dst, target.name));
+        let sought = self.fdb.seek(frame.dst_key);
+        match forward::resolve(self.tables, self.fdb, self.now, self.port, &frame, &sought)? {
+            Target::One(target) => {
+                let dst = frame.dst_key.mac();
+                self.say(format!("destination {dst} is known on port {}", target.name));
                 self.leave(target, &frame)
             }
             Target::Flood(class) => self.flood(&frame, class),
@@ -120,7 +122,10 @@ impl Walk<'_> {
             Class::Multicast => "a multicast address",
             Class::Broadcast => "the broadcast address",
         };
-        self.say(format!("destination {} is {kind}: to every member of the VLAN", frame.dst));
+        self.say(format!(
+            "destination {} is {kind}: to every member of the VLAN",
+            frame.dst_key.mac()
+        ));
         let mut targets = 0;
         let mut first_drop = None;
         for target in forward::flood_targets(self.tables, self.port, frame.vid, class) {

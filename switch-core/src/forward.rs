@@ -8,10 +8,9 @@
 
 use crate::config::L2cp;
 use crate::drops::Drop;
-use crate::fdb::{Fdb, Home, Key, Learned};
+use crate::fdb::{Fdb, Key, Learned, Sought};
 use crate::frame::{Checksum, Frame, Offload};
 use crate::mac::Mac;
-use crate::port::PortId;
 use crate::segment::{self, Segmenter};
 use crate::tables::{Class, PortTable, Tables, Tag, TagEdit};
 use crate::vlan::{Tci, Tpid, Vid, VlanMode};
@@ -33,8 +32,6 @@ pub struct Admitted {
     pub vid: Vid,
     /// The tag it carries, if the ingress port recognises one.
     pub tag: Option<Tag>,
-    /// Its destination.
-    pub dst: Mac,
     /// Its source and VLAN.
     pub src_key: Key,
     /// Its destination and VLAN.
@@ -42,12 +39,33 @@ pub struct Admitted {
 }
 
 /// Where a frame goes.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub enum Target {
+#[derive(Clone, Copy, Debug)]
+pub enum Target<'t> {
     /// To one port.
-    One(PortId),
+    One(&'t PortTable),
     /// To the members of its VLAN.
     Flood(Class),
+}
+
+/// What the first 14 bytes say.
+struct Ethernet {
+    dst: Mac,
+    src: Mac,
+    ethertype: u16,
+}
+
+impl Ethernet {
+    /// Two loads of eight bytes that overlap: each address with what follows it.
+    #[inline]
+    fn parse(bytes: &[u8]) -> Option<Ethernet> {
+        let dst = u64::from_be_bytes(*bytes.first_chunk()?);
+        let src = u64::from_be_bytes(*bytes.get(6..)?.first_chunk()?);
+        Some(Ethernet {
+            dst: Mac::from_u64(dst >> 16),
+            src: Mac::from_u64(src >> 16),
+            ethertype: src as u16,
+        })
+    }
 }
 
 /// Whether a frame may come in by `port`, and what it is there. Rules 2, 11–15, 17 and 18.
@@ -57,13 +75,11 @@ pub enum Target {
 #[inline]
 pub fn admit(tables: &Tables, port: &PortTable, frame: &Frame) -> Result<Admitted, Drop> {
     let bytes = frame.bytes();
-    let header = bytes.first_chunk::<HEADER>().ok_or(Drop::TooShort)?;
-    let (vid, tag) = classify(&port.rules.vlan, bytes)?;
+    let Ethernet { dst, src, ethertype } = Ethernet::parse(bytes).ok_or(Drop::TooShort)?;
+    let (vid, tag) = classify(&port.rules.vlan, ethertype, bytes)?;
     if !offload_holds(&frame.offload, tag, bytes.len()) {
         return Err(Drop::BadOffload);
     }
-    let [d0, d1, d2, d3, d4, d5, s0, s1, s2, s3, s4, s5, ..] = *header;
-    let (dst, src) = (Mac::new([d0, d1, d2, d3, d4, d5]), Mac::new([s0, s1, s2, s3, s4, s5]));
     reserved(tables.bridge.l2cp, dst)?;
     if src.is_group() {
         return Err(Drop::GroupSource);
@@ -72,17 +88,17 @@ pub fn admit(tables: &Tables, port: &PortTable, frame: &Frame) -> Result<Admitte
         return Err(Drop::ZeroSource);
     }
     let (src_key, dst_key) = (Key::new(src, vid), Key::new(dst, vid));
-    Ok(Admitted { vid, tag, dst, src_key, dst_key })
+    Ok(Admitted { vid, tag, src_key, dst_key })
 }
 
 /// The VLAN of a frame, and its tag if the port recognises one. Rules 11–15.
 #[inline]
-fn classify(mode: &VlanMode, bytes: &[u8]) -> Result<(Vid, Option<Tag>), Drop> {
+fn classify(mode: &VlanMode, ethertype: u16, bytes: &[u8]) -> Result<(Vid, Option<Tag>), Drop> {
     if let VlanMode::Tunnel(vid) = mode {
         return Ok((*vid, None));
     }
     let untagged = || mode.pvid().ok_or(Drop::NoNative);
-    let Some(tag) = port_tag(mode.tpid(), bytes)? else {
+    let Some(tag) = port_tag(mode.tpid(), ethertype, bytes)? else {
         return Ok((untagged()?, None));
     };
     let vid = match tag.tci.vid_bits() {
@@ -101,8 +117,8 @@ fn classify(mode: &VlanMode, bytes: &[u8]) -> Result<(Vid, Option<Tag>), Drop> {
 
 /// The outermost tag, if it has the port's TPID; any other is payload (rule 15).
 #[inline]
-fn port_tag(tpid: Tpid, bytes: &[u8]) -> Result<Option<Tag>, Drop> {
-    if bytes[12..HEADER] != tpid.get().to_be_bytes() {
+fn port_tag(tpid: Tpid, ethertype: u16, bytes: &[u8]) -> Result<Option<Tag>, Drop> {
+    if ethertype != tpid.get() {
         return Ok(None);
     }
     let tagged = bytes.first_chunk::<{ HEADER + TAG }>().ok_or(Drop::TruncatedTag)?;
@@ -113,6 +129,9 @@ fn port_tag(tpid: Tpid, bytes: &[u8]) -> Result<Option<Tag>, Drop> {
 /// put in or taken out on the way (rule 19).
 #[inline]
 fn offload_holds(offload: &Offload, tag: Option<Tag>, len: usize) -> bool {
+    if offload.is_plain() {
+        return true;
+    }
     let headers = if tag.is_some() { HEADER + TAG } else { HEADER };
     let start_holds = match offload.checksum {
         Checksum::Partial { start, .. } => {
@@ -142,33 +161,10 @@ pub(crate) fn is_reserved(dst: Mac) -> bool {
     dst.to_u64() & !0xf == RESERVED_BLOCK
 }
 
-/// The places in the FDB of a frame's two addresses.
-#[derive(Clone, Copy, Debug)]
-pub struct Homes {
-    /// Of its source.
-    pub src: Home,
-    /// Of its destination.
-    pub dst: Home,
-}
-
-impl Homes {
-    /// Works both out.
-    #[inline]
-    pub fn of(fdb: &Fdb, frame: &Admitted) -> Homes {
-        Homes { src: fdb.home(frame.src_key), dst: fdb.home(frame.dst_key) }
-    }
-}
-
-/// Learns where the frame came from. Rules 1–4 and 9.
+/// Learns where the frame from `src` came in. Rules 1–4 and 9.
 #[inline]
-pub fn learn(
-    fdb: &Fdb,
-    now: u32,
-    port: &PortTable,
-    frame: &Admitted,
-    homes: Homes,
-) -> Option<Learned> {
-    learns(port).then(|| fdb.learn(frame.src_key, homes.src, port.id, port.rules.mac_limit, now))
+pub fn learn(fdb: &Fdb, now: u32, port: &PortTable, src: &Sought) -> Option<Learned> {
+    learns(port).then(|| fdb.learn(src, port.id, port.rules.mac_limit, now))
 }
 
 /// Whether frames that come in by a port teach anything. Those that it took in
@@ -183,20 +179,21 @@ pub(crate) fn learns(port: &PortTable) -> bool {
 /// # Errors
 /// The reason it is dropped. A flood that reaches nobody is found only when it is delivered.
 #[inline]
-pub fn resolve(
-    tables: &Tables,
+pub fn resolve<'t>(
+    tables: &'t Tables,
     fdb: &Fdb,
     now: u32,
     ingress: &PortTable,
     frame: &Admitted,
-    homes: Homes,
-) -> Result<Target, Drop> {
-    if frame.dst.is_group() {
-        let class = if frame.dst.is_broadcast() { Class::Broadcast } else { Class::Multicast };
+    dst: &Sought,
+) -> Result<Target<'t>, Drop> {
+    let mac = frame.dst_key.mac();
+    if mac.is_group() {
+        let class = if mac.is_broadcast() { Class::Broadcast } else { Class::Multicast };
         return Ok(Target::Flood(class));
     }
     // An entry for a port that is no more counts as none.
-    let known = fdb.lookup(frame.dst_key, homes.dst, now).and_then(|id| tables.port(id));
+    let known = fdb.lookup(dst, now).and_then(|id| tables.port(id));
     let Some(port) = known else { return Ok(Target::Flood(Class::UnknownUnicast)) };
     if port.id == ingress.id {
         return Err(Drop::SamePort);
@@ -207,7 +204,7 @@ pub fn resolve(
     if port.rules.isolated && ingress.rules.isolated {
         return Err(Drop::Isolated);
     }
-    Ok(Target::One(port.id))
+    Ok(Target::One(port))
 }
 
 /// The ports a flooded frame goes to (rule 6).
@@ -316,7 +313,7 @@ mod tests {
         let access = VlanMode::Access(Vid::new(5).unwrap());
         for len in 14..18 {
             let bytes = &frame_of(18, &[0x8100]).bytes()[..len].to_vec();
-            assert_eq!(classify(&access, bytes), Err(Drop::TruncatedTag), "{len}");
+            assert_eq!(classify(&access, 0x8100, bytes), Err(Drop::TruncatedTag), "{len}");
         }
     }
 }

@@ -3,7 +3,7 @@
 use std::fmt;
 use std::str::FromStr;
 
-/// A 48-bit MAC address.
+/// A 48-bit MAC address, kept as a number so that the hot path never takes it apart.
 ///
 /// ```
 /// use switch_core::Mac;
@@ -12,60 +12,60 @@ use std::str::FromStr;
 /// assert_eq!(mac.to_string(), "02:00:00:00:00:0a");
 /// ```
 #[derive(Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Default)]
-pub struct Mac([u8; 6]);
+pub struct Mac(u64);
 
 impl Mac {
     /// ff:ff:ff:ff:ff:ff.
-    pub const BROADCAST: Mac = Mac([0xff; 6]);
+    pub const BROADCAST: Mac = Mac(0xffff_ffff_ffff);
 
     /// The address with these octets, in the order they are sent.
     #[inline]
     pub const fn new(octets: [u8; 6]) -> Mac {
-        Mac(octets)
+        let [a, b, c, d, e, f] = octets;
+        Mac(u64::from_be_bytes([0, 0, a, b, c, d, e, f]))
     }
 
     /// The address in the low 48 bits of `bits`; the upper 16 are ignored.
     #[inline]
     pub const fn from_u64(bits: u64) -> Mac {
-        let b = bits.to_be_bytes();
-        Mac([b[2], b[3], b[4], b[5], b[6], b[7]])
+        Mac(bits & 0xffff_ffff_ffff)
     }
 
     /// The address as a number below 2⁴⁸, first octet highest.
     #[inline]
     pub const fn to_u64(self) -> u64 {
-        let b = self.0;
-        u64::from_be_bytes([0, 0, b[0], b[1], b[2], b[3], b[4], b[5]])
+        self.0
     }
 
     /// The six octets, in the order they are sent.
     #[inline]
     pub const fn octets(self) -> [u8; 6] {
-        self.0
+        let [_, _, a, b, c, d, e, f] = self.0.to_be_bytes();
+        [a, b, c, d, e, f]
     }
 
     /// Whether the I/G bit is set: multicast or broadcast.
     #[inline]
     pub const fn is_group(self) -> bool {
-        self.0[0] & 1 != 0
+        self.0 >> 40 & 1 != 0
     }
 
     /// Whether this is ff:ff:ff:ff:ff:ff.
     #[inline]
     pub const fn is_broadcast(self) -> bool {
-        self.to_u64() == 0xffff_ffff_ffff
+        self.0 == Mac::BROADCAST.0
     }
 
     /// Whether every octet is zero.
     #[inline]
     pub const fn is_zero(self) -> bool {
-        self.to_u64() == 0
+        self.0 == 0
     }
 }
 
 impl fmt::Display for Mac {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let [a, b, c, d, e, g] = self.0;
+        let [a, b, c, d, e, g] = self.octets();
         write!(f, "{a:02x}:{b:02x}:{c:02x}:{d:02x}:{e:02x}:{g:02x}")
     }
 }
@@ -103,7 +103,7 @@ impl FromStr for Mac {
             }
             *octet = u8::from_str_radix(part, 16).map_err(|_| MacError)?;
         }
-        if parts.next().is_some() { Err(MacError) } else { Ok(Mac(octets)) }
+        if parts.next().is_some() { Err(MacError) } else { Ok(Mac::new(octets)) }
     }
 }
 

@@ -5,6 +5,8 @@
 //! of the `tests` package on it. A port never blocks, never queues without
 //! bound and never retries: what it cannot take now, it says so.
 
+use std::ops::Range;
+
 use crate::frame::{Frame, Takes};
 
 /// How many ports a switch can hold at once.
@@ -80,17 +82,34 @@ pub trait Port: Send {
 /// The frames one turn received, and room for copies of them.
 pub struct Burst {
     frames: Box<[Frame]>,
-    ingress: Box<[PortId]>,
+    runs: Vec<Run>,
     len: usize,
+}
+
+/// Frames of a burst that lie side by side and came in by the same port: what
+/// holds for the port is looked up once for all of them.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Run {
+    /// The port.
+    pub ingress: PortId,
+    first: u16,
+    end: u16,
+}
+
+impl Run {
+    /// The slots of its frames.
+    #[inline]
+    pub fn slots(&self) -> Range<usize> {
+        self.first.into()..self.end.into()
+    }
 }
 
 impl Burst {
     /// Makes all buffers a worker ever uses: [`SLOTS`] of them. Untouched pages cost nothing.
     pub fn new() -> Burst {
-        let nobody = PortId { number: 0, generation: 0 };
         Burst {
             frames: (0..SLOTS).map(|_| Frame::new()).collect(),
-            ingress: vec![nobody; BURST].into_boxed_slice(),
+            runs: Vec::with_capacity(BURST),
             len: 0,
         }
     }
@@ -98,6 +117,7 @@ impl Burst {
     /// Forgets the frames received.
     #[inline]
     pub fn clear(&mut self) {
+        self.runs.clear();
         self.len = 0;
     }
 
@@ -125,14 +145,32 @@ impl Burst {
     /// When `count` is more than the room.
     #[inline]
     pub fn filled(&mut self, port: PortId, count: usize) {
-        self.ingress[self.len..self.len + count].fill(port);
+        assert!(count <= BURST - self.len, "{count} frames more than {}", self.len);
+        if count == 0 {
+            return;
+        }
+        let (first, end) = (self.len as u16, (self.len + count) as u16);
         self.len += count;
+        match self.runs.last_mut() {
+            Some(run) if run.ingress == port => run.end = end,
+            // No run is empty, so there is room for another.
+            _ => self.runs.push(Run { ingress: port, first, end }),
+        }
     }
 
     /// The port the frame in this slot came in by.
-    #[inline]
+    ///
+    /// # Panics
+    /// When the slot holds no received frame.
     pub fn ingress(&self, slot: usize) -> PortId {
-        self.ingress[slot]
+        let run = self.runs.iter().find(|run| run.slots().contains(&slot));
+        run.expect("a slot that holds a received frame").ingress
+    }
+
+    /// The frames received, run by run in order, and all slots, to be changed.
+    #[inline]
+    pub fn runs_and_frames(&mut self) -> (&[Run], &mut [Frame]) {
+        (&self.runs, &mut self.frames)
     }
 
     /// All slots: the frames received, then those for copies.

@@ -13,7 +13,8 @@ use arc_swap::{ArcSwap, Cache};
 use crate::counters::WorkerCounters;
 use crate::delivery::{Delivery, Out};
 use crate::drops::Drop;
-use crate::forward::{self, Admitted, Homes, Target};
+use crate::fdb::Sought;
+use crate::forward::{self, Admitted, Target};
 use crate::port::{BURST, Burst, Engine};
 use crate::switch::{Crossing, Shared};
 use crate::tables::Tables;
@@ -25,9 +26,26 @@ pub struct Worker {
     counters: Arc<WorkerCounters>,
     crossing: Arc<Crossing>,
     burst: Burst,
-    admitted: Box<[Result<(Admitted, Homes), Drop>; BURST]>,
+    arrivals: Box<Arrivals>,
     out: Out,
     expiry: ExpiryClock,
+}
+
+/// What is known of a burst's frames before any of them is decided.
+struct Arrivals {
+    admitted: [Result<Admitted, Drop>; BURST],
+    /// Source and destination. Those of a frame that was not admitted are some
+    /// earlier frame's: the memory they lead to is brought near for nothing.
+    addresses: [[Sought; 2]; BURST],
+}
+
+impl Default for Arrivals {
+    fn default() -> Arrivals {
+        Arrivals {
+            admitted: [Err(Drop::TooShort); BURST],
+            addresses: [[Sought::default(); 2]; BURST],
+        }
+    }
 }
 
 /// A longer time between two turns is a pause.
@@ -74,7 +92,7 @@ impl Worker {
             counters,
             crossing,
             burst: Burst::new(),
-            admitted: Box::new([const { Err(Drop::TooShort) }; BURST]),
+            arrivals: Box::default(),
             out: Out::new(),
             expiry: ExpiryClock::default(),
         }
@@ -116,42 +134,48 @@ impl Worker {
 
     /// Sources are seen `now`; destinations are looked up at the second `expiry`.
     fn forward<E: Engine>(&mut self, engine: &mut E, now: u32, expiry: u32) {
-        let Worker { tables, shared, counters, burst, admitted, out, .. } = self;
+        let Worker { tables, shared, counters, burst, arrivals, out, .. } = self;
         let tables: &Tables = tables.load();
         let fdb = &shared.fdb;
         let count = burst.len();
-        let mut near = 0;
-        for (slot, admitted) in admitted[..count].iter_mut().enumerate() {
-            let Some(port) = tables.port(burst.ingress(slot)) else { continue };
-            let frame = &burst.frames()[slot];
-            let counts = counters.port(port.id);
-            counts.rx_frames.add(1);
-            counts.rx_bytes.add(frame.len() as u64);
-            *admitted = forward::admit(tables, port, frame).map(|frame| {
-                let homes = Homes::of(fdb, &frame);
-                near ^= fdb.touch(homes.src) ^ fdb.touch(homes.dst);
-                (frame, homes)
-            });
-        }
-        std::hint::black_box(near);
+        let (runs, frames) = burst.runs_and_frames();
 
-        let mut delivery = Delivery::new(tables, counters, out, engine);
-        for (slot, admitted) in admitted[..count].iter().enumerate() {
+        for run in runs {
             // A port that was removed has no counters any more; neither have its last frames.
-            let Some(ingress) = tables.port(burst.ingress(slot)) else { continue };
-            let target = admitted.and_then(|(frame, homes)| {
-                forward::learn(fdb, now, ingress, &frame, homes);
-                let target = forward::resolve(tables, fdb, expiry, ingress, &frame, homes)?;
-                Ok((frame, target))
-            });
-            match target {
-                Ok((frame, Target::One(port))) => delivery.one(burst, slot, &frame, port),
-                Ok((frame, Target::Flood(class))) => {
-                    delivery.flood(burst, slot, ingress, &frame, class);
+            let Some(ingress) = tables.port(run.ingress) else { continue };
+            let mut bytes = 0;
+            for slot in run.slots() {
+                let frame = &frames[slot];
+                bytes += frame.len() as u64;
+                let admitted = forward::admit(tables, ingress, frame);
+                if let Ok(frame) = &admitted {
+                    arrivals.addresses[slot] = [fdb.seek(frame.src_key), fdb.seek(frame.dst_key)];
                 }
-                Err(reason) => counters.port(ingress.id).drop(reason),
+                arrivals.admitted[slot] = admitted;
+            }
+            counters.port(ingress.id).received(run.slots().len(), bytes);
+        }
+        fdb.approach(arrivals.addresses[..count].as_flattened_mut());
+
+        let mut delivery = Delivery::new(tables, counters, out, engine, frames);
+        for run in runs {
+            let Some(ingress) = tables.port(run.ingress) else { continue };
+            for slot in run.slots() {
+                let [src, dst] = &arrivals.addresses[slot];
+                let admitted = arrivals.admitted[slot].as_ref().map_err(|reason| *reason);
+                let decided = admitted.and_then(|frame| {
+                    forward::learn(fdb, now, ingress, src);
+                    Ok((frame, forward::resolve(tables, fdb, expiry, ingress, frame, dst)?))
+                });
+                match decided {
+                    Ok((frame, Target::One(port))) => delivery.one(slot, frame, port),
+                    Ok((frame, Target::Flood(class))) => {
+                        delivery.flood(slot, ingress, frame, class);
+                    }
+                    Err(reason) => counters.port(ingress.id).drop(reason),
+                }
             }
         }
-        delivery.flush(burst);
+        delivery.flush();
     }
 }

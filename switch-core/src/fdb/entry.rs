@@ -7,7 +7,7 @@ use crate::vlan::Vid;
 /// A MAC address in a VLAN: what the FDB is asked for.
 ///
 /// Packed as 48 bits of address, 12 of VID and a mark that tells it from a free slot.
-#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug, Default)]
 pub struct Key(u64);
 
 /// A free slot's key word.
@@ -30,6 +30,7 @@ impl Key {
         Key(mac << 16 | u64::from(vid.get()) << 4 | LIVE)
     }
 
+    #[inline]
     pub(super) fn word(self) -> u64 {
         self.0
     }
@@ -39,11 +40,13 @@ impl Key {
     }
 
     /// The address.
+    #[inline]
     pub fn mac(self) -> Mac {
         Mac::from_u64(self.0 >> 16)
     }
 
     /// The VLAN.
+    #[inline]
     pub fn vid(self) -> Vid {
         Vid::new((self.0 >> 4 & 0xfff) as u16).unwrap_or(Vid::UNTAGGED)
     }
@@ -65,6 +68,13 @@ impl Value {
         Value::place(port) | STATIC
     }
 
+    /// Whether the entry is for this port.
+    #[inline]
+    pub(super) fn is_at(self, port: PortId) -> bool {
+        (self.0 ^ Value::place(port).0) >> 32 == 0
+    }
+
+    #[inline]
     fn place(port: PortId) -> Value {
         Value(u64::from(port.number) << 48 | u64::from(port.generation) << 32)
     }

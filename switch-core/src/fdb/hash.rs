@@ -19,7 +19,7 @@ impl Seed {
 }
 
 /// The two buckets a key may lie in, never the same.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
 pub struct Home {
     pub(super) first: u32,
     pub(super) second: u32,
@@ -35,17 +35,9 @@ fn fold(a: u64, b: u64) -> u64 {
 pub(super) fn home(seed: &Seed, key: Key, buckets: u32) -> Home {
     let [a, b, c, d] = seed.0;
     let hash = fold(fold(key.word() ^ a, b | 1) ^ c, d | 1);
-    let scale = |half: u32| ((u64::from(half) * u64::from(buckets)) >> 32) as u32;
-    let (first, second) = (scale(hash as u32), scale((hash >> 32) as u32));
-    let second = match second {
-        same if same == first => {
-            if first + 1 == buckets {
-                0
-            } else {
-                first + 1
-            }
-        }
-        other => other,
-    };
-    Home { first, second }
+    let scale = |half: u32, buckets: u32| ((u64::from(half) * u64::from(buckets)) >> 32) as u32;
+    let first = scale(hash as u32, buckets);
+    // A step to any other bucket, around the end.
+    let second = first + 1 + scale((hash >> 32) as u32, buckets - 1);
+    Home { first, second: if second < buckets { second } else { second - buckets } }
 }

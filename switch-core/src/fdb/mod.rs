@@ -61,6 +61,14 @@ pub enum Learned {
     Full,
 }
 
+/// An address on its way to be looked up or learned.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Sought {
+    key: Key,
+    /// Where it may lie, the likelier bucket first.
+    home: Home,
+}
+
 /// Counts since start.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
 pub struct FdbStats {
@@ -129,33 +137,41 @@ impl Fdb {
         }
     }
 
-    /// Where `key` may lie. Worked out first for a whole burst, so that memory can be [touched](Fdb::touch) early.
+    /// Where `key` may lie. Keys with the same home compete for the same slots.
     #[inline]
     pub fn home(&self, key: Key) -> Home {
         self.table.home(key)
     }
 
-    /// Starts bringing an entry's memory near. The number means nothing; using
-    /// it somewhere keeps the compiler from dropping the load.
+    /// Makes a key ready to be looked up or learned.
     #[inline]
-    pub fn touch(&self, home: Home) -> u64 {
-        self.table.touch(home)
+    pub fn seek(&self, key: Key) -> Sought {
+        Sought { key, home: self.home(key) }
     }
 
-    /// The port `key` is behind, unless its entry has expired.
+    /// Brings the memory of all these keys near before the first of them is
+    /// looked up or learned: a cache miss then costs a burst once, not each of
+    /// its frames.
     #[inline]
-    pub fn lookup(&self, key: Key, home: Home, now: u32) -> Option<PortId> {
-        let (_, value) = self.table.find(key, home)?;
+    pub fn approach(&self, sought: &mut [Sought]) {
+        self.table.approach(sought);
+    }
+
+    /// The port an address is behind, unless its entry has expired.
+    #[inline]
+    pub fn lookup(&self, sought: &Sought, now: u32) -> Option<PortId> {
+        let (_, value) = self.table.find(sought)?;
         let ageing = self.ageing.load(Ordering::Relaxed);
         (!value.is_expired(now, ageing)).then(|| value.port())
     }
 
-    /// Notes that `key` was seen as a source on `port`, which may hold at most
-    /// `limit` dynamic entries (0: no limit).
+    /// Notes that an address was seen as a source on `port`, which may hold at
+    /// most `limit` dynamic entries (0: no limit).
     #[inline]
-    pub fn learn(&self, key: Key, home: Home, port: PortId, limit: u32, now: u32) -> Learned {
-        match self.table.find(key, home) {
-            Some((slot, value)) if value.port() == port => {
+    pub fn learn(&self, sought: &Sought, port: PortId, limit: u32, now: u32) -> Learned {
+        let key = sought.key;
+        match self.table.find(sought) {
+            Some((slot, value)) if value.is_at(port) => {
                 if value.stamp() < now && !value.is_static() {
                     self.table.refresh(slot, value, now);
                 }
@@ -163,7 +179,7 @@ impl Fdb {
             }
             Some((_, value)) if value.is_static() => Learned::Static(value.port()),
             Some((slot, _)) => self.relocate(slot, key, port, limit, now),
-            None => self.add_dynamic(key, home, port, limit, now),
+            None => self.add_dynamic(key, port, limit, now),
         }
     }
 
@@ -171,8 +187,8 @@ impl Fdb {
     /// another entry may give way, which is rare, is not foretold.
     pub fn would_learn(&self, key: Key, port: PortId, limit: u32) -> Learned {
         let over = self.shares.of(port) >= limit && limit != 0;
-        match self.table.find(key, self.home(key)) {
-            Some((_, value)) if value.port() == port => Learned::Known,
+        match self.table.find(&self.seek(key)) {
+            Some((_, value)) if value.is_at(port) => Learned::Known,
             Some((_, value)) if value.is_static() => Learned::Static(value.port()),
             _ if over => Learned::Limited,
             Some((_, value)) => Learned::Moved(value.port()),
@@ -203,7 +219,8 @@ impl Fdb {
         Learned::Moved(old.port())
     }
 
-    fn add_dynamic(&self, key: Key, home: Home, port: PortId, limit: u32, now: u32) -> Learned {
+    #[inline(never)]
+    fn add_dynamic(&self, key: Key, port: PortId, limit: u32, now: u32) -> Learned {
         if !self.shares.take(port, limit) {
             count(&self.counts.refused);
             return Learned::Limited;
@@ -213,7 +230,7 @@ impl Fdb {
             count(&self.counts.refused);
             return Learned::Full;
         }
-        if !self.insert(key, home, Value::dynamic(port, now), Some(port)) {
+        if !self.insert(key, Value::dynamic(port, now), Some(port)) {
             self.shares.give_back(port);
             self.unreserve();
             count(&self.counts.refused);
@@ -225,7 +242,9 @@ impl Fdb {
 
     /// Inserts an entry, counted for `own`; in a full neighbourhood in place of
     /// one of the port that holds most.
-    fn insert(&self, key: Key, home: Home, value: Value, own: Option<PortId>) -> bool {
+    fn insert(&self, key: Key, value: Value, own: Option<PortId>) -> bool {
+        // Worked out anew: the first bucket is to be filled first.
+        let home = self.home(key);
         let done = self.table.insert(key, home, value)
             || (self.evict_from([home.first, home.second], own)
                 && self.table.insert(key, home, value));
@@ -240,14 +259,14 @@ impl Fdb {
     /// # Errors
     /// When the table is full and no dynamic entry may give way; nothing has changed then.
     pub fn add_static(&self, key: Key, port: PortId) -> Result<(), TableFull> {
-        let home = self.home(key);
+        let sought = self.seek(key);
         // A worker that learns the same address meanwhile may win the place; then it is turned
         // into a static entry at the next look.
         for _ in 0..STATIC_TRIES {
-            match self.table.find(key, home) {
+            match self.table.find(&sought) {
                 Some((_, value)) if value == Value::fixed(port) => return Ok(()),
                 Some((slot, _)) => self.fix(slot, key, port),
-                None => self.insert_static(key, home, port)?,
+                None => self.insert_static(key, port)?,
             }
         }
         Err(TableFull)
@@ -263,11 +282,11 @@ impl Fdb {
         }
     }
 
-    fn insert_static(&self, key: Key, home: Home, port: PortId) -> Result<(), TableFull> {
+    fn insert_static(&self, key: Key, port: PortId) -> Result<(), TableFull> {
         if !self.reserve(None) {
             return Err(TableFull);
         }
-        if !self.insert(key, home, Value::fixed(port), None) {
+        if !self.insert(key, Value::fixed(port), None) {
             self.unreserve();
             return Err(TableFull);
         }
@@ -276,7 +295,7 @@ impl Fdb {
 
     /// Takes the entry for `key` out; `false` when there is none.
     pub fn remove(&self, key: Key) -> bool {
-        let found = self.table.find(key, self.home(key));
+        let found = self.table.find(&self.seek(key));
         found.is_some_and(|(slot, _)| self.take_if(slot, key, |_| true))
     }
 

@@ -23,11 +23,11 @@ fn table(capacity: u32) -> Arc<Fdb> {
 
 impl Fdb {
     fn see(&self, key: Key, port: PortId, now: u32) -> Learned {
-        self.learn(key, self.home(key), port, 0, now)
+        self.learn(&self.seek(key), port, 0, now)
     }
 
     fn at(&self, key: Key, now: u32) -> Option<PortId> {
-        self.lookup(key, self.home(key), now)
+        self.lookup(&self.seek(key), now)
     }
 
     /// What must hold when all is quiet: each key once, and the counts right.

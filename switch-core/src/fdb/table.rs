@@ -13,6 +13,9 @@
 //! looks again if a move was near. Everything is bounded: a reader gives up
 //! after [`TRIES`] looks and takes the address as unknown, which floods a frame.
 
+use std::hint::black_box;
+
+use super::Sought;
 use super::entry::{BUSY, EMPTY, Key, Value};
 use super::hash::{Home, Seed, home};
 use crate::sync::{AtomicU32, AtomicU64, Ordering, fence, relax};
@@ -89,10 +92,44 @@ impl Table {
         home(&self.seed, key, self.buckets.len() as u32)
     }
 
-    /// Reads a word of the first bucket, so that its line is near when it is needed.
+    /// Reads a word of every bucket that is about to be searched, and puts the
+    /// likelier bucket of each key first.
+    ///
+    /// The first loop does nothing else, so that a processor which waits for one
+    /// line asks for dozens of others meanwhile; among the instructions of a
+    /// whole decision it would reach but a few.
+    #[inline(never)]
+    pub(super) fn approach(&self, sought: &mut [Sought]) {
+        let word = |bucket: u32| self.buckets[bucket as usize].keys[0].load(Ordering::Relaxed);
+        let mut near = 0;
+        for Sought { home, .. } in &*sought {
+            near ^= word(home.first);
+        }
+        for Sought { key, home } in sought {
+            let Home { first, second } = *home;
+            let is_there = self.way_of(first, *key).is_some();
+            *home = if is_there {
+                Home { first, second }
+            } else {
+                Home { first: second, second: first }
+            };
+            near ^= word(home.first);
+        }
+        black_box(near);
+    }
+
+    /// Which slot of a bucket holds `key`: all are compared, without a branch
+    /// that could be guessed wrong.
     #[inline]
-    pub(super) fn touch(&self, home: Home) -> u64 {
-        self.buckets[home.first as usize].keys[0].load(Ordering::Relaxed)
+    fn way_of(&self, bucket: u32, key: Key) -> Option<usize> {
+        let keys = &self.buckets[bucket as usize].keys;
+        let mut found = 0;
+        for way in (1..WAYS).rev() {
+            if keys[way].load(Ordering::Relaxed) == key.word() {
+                found = way;
+            }
+        }
+        (keys[found].load(Ordering::Acquire) == key.word()).then_some(found)
     }
 
     fn key_at(&self, slot: Slot) -> &AtomicU64 {
@@ -105,24 +142,23 @@ impl Table {
 
     #[inline]
     fn find_in(&self, bucket: u32, key: Key) -> Option<(Slot, Value)> {
+        let way = self.way_of(bucket, key)?;
         let Bucket { keys, values } = &self.buckets[bucket as usize];
-        for way in 0..WAYS {
-            if keys[way].load(Ordering::Acquire) == key.word() {
-                let value = values[way].load(Ordering::Acquire);
-                if keys[way].load(Ordering::Acquire) == key.word() {
-                    return Some((Slot { bucket, way: way as u8 }, Value(value)));
-                }
-            }
-        }
-        None
+        let value = values[way].load(Ordering::Acquire);
+        let stands = keys[way].load(Ordering::Acquire) == key.word();
+        stands.then_some((Slot { bucket, way: way as u8 }, Value(value)))
     }
 
-    /// The entry for `key`, and where it lies.
+    /// The entry for a key, and where it lies.
     #[inline]
-    pub(super) fn find(&self, key: Key, home: Home) -> Option<(Slot, Value)> {
-        self.find_in(home.first, key)
-            .or_else(|| self.find_in(home.second, key))
-            .or_else(|| self.find_with_care(key, home))
+    pub(super) fn find(&self, sought: &Sought) -> Option<(Slot, Value)> {
+        let Sought { key, home } = *sought;
+        self.find_in(home.first, key).or_else(|| self.find_elsewhere(key, home))
+    }
+
+    #[inline(never)]
+    fn find_elsewhere(&self, key: Key, home: Home) -> Option<(Slot, Value)> {
+        self.find_in(home.second, key).or_else(|| self.find_with_care(key, home))
     }
 
     /// Makes sure that a miss is a miss.

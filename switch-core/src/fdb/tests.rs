@@ -26,11 +26,11 @@ fn table(capacity: u32) -> Fdb {
 
 impl Fdb {
     fn see(&self, key: Key, port: PortId, now: u32) -> Learned {
-        self.learn(key, self.home(key), port, 0, now)
+        self.learn(&self.seek(key), port, 0, now)
     }
 
     fn at(&self, key: Key, now: u32) -> Option<PortId> {
-        self.lookup(key, self.home(key), now)
+        self.lookup(&self.seek(key), now)
     }
 
     fn age_fully(&self, now: u32) {
@@ -81,7 +81,7 @@ fn static_entries_stay_and_count_for_no_port() {
 #[test]
 fn a_ports_limit_holds_for_new_and_moved_addresses() {
     let fdb = table(64);
-    let learn = |n, p: PortId| fdb.learn(key(n), fdb.home(key(n)), p, 2, 0);
+    let learn = |n, p: PortId| fdb.learn(&fdb.seek(key(n)), p, 2, 0);
     assert_eq!(
         [learn(1, port(1)), learn(2, port(1)), learn(3, port(1))],
         [Learned::New, Learned::New, Learned::Limited]

@@ -128,7 +128,7 @@ proptest! {
                         let key = key(address);
                         let at = port(number);
                         let foretold = fdb.would_learn(key, at, limit);
-                        let learned = fdb.learn(key, fdb.home(key), at, limit, now);
+                        let learned = fdb.learn(&fdb.seek(key), at, limit, now);
                         prop_assert_eq!(foretold, learned);
                         let after = known(&fdb, now);
                         check_sighting(&before, &after, key.mac(), at, learned, limit);
@@ -166,12 +166,12 @@ fn who_knew_the_secret_could_only_fill_two_buckets() {
     assert_eq!(rivals.len(), 20, "enough addresses with the same home");
     for number in 0..200 {
         let key = key(10_000_000 + number);
-        assert_eq!(fdb.learn(key, fdb.home(key), port(1), 0, 0), Learned::New);
+        assert_eq!(fdb.learn(&fdb.seek(key), port(1), 0, 0), Learned::New);
     }
     for &key in &rivals {
-        fdb.learn(key, fdb.home(key), port(2), 0, 1);
+        fdb.learn(&fdb.seek(key), port(2), 0, 1);
     }
-    let here = |key: &&Key| fdb.lookup(**key, target, 1) == Some(port(2));
+    let here = |key: &&Key| fdb.lookup(&fdb.seek(**key), 1) == Some(port(2));
     assert!(rivals.iter().filter(here).count() <= 8);
     assert_eq!(held(&known(&fdb, 1), port(1)), 200, "nobody else lost an entry");
     check_counts_large(&fdb);
