@@ -6,6 +6,7 @@ mod ageing;
 mod agreement;
 mod fairness;
 mod frames;
+mod hosts;
 mod lab;
 mod matrix;
 mod ports;
