@@ -18,6 +18,9 @@ use crate::lab::{Place, macvtap_device};
 use crate::settle::settle;
 use crate::tun;
 
+const LEAVE_OPEN: &str =
+    "the caller must leave it open: no close-on-exec, and no sudo that closes it";
+
 /// Two callers must not both find the same descriptor unclaimed.
 static ADOPTING: Mutex<()> = Mutex::new(());
 
@@ -47,7 +50,8 @@ pub fn adopt(number: RawFd) -> Result<FdPort, Error> {
     let fd = unsafe { BorrowedFd::borrow_raw(number) };
     let flags = fcntl_getfd(fd).map_err(|errno| open_error(&what, errno))?;
     if flags.contains(FdFlags::CLOEXEC) {
-        return Err(Error::failed(what, "was not inherited: it is in use inside the switch"));
+        // The number is the switch's own by now: the caller left nothing open there.
+        return Err(Error::failed(what, "is not open, or is a port's already").hint(LEAVE_OPEN));
     }
     let settled = settle(fd, &what)?;
     take(fd).map_err(|errno| Error::failed(&what, crate::error::describe(&errno.into())))?;
@@ -87,8 +91,7 @@ fn take(fd: BorrowedFd<'_>) -> rustix::io::Result<()> {
 
 fn open_error(what: &str, errno: Errno) -> Error {
     match errno {
-        Errno::BADF => Error::failed(what, "is not open")
-            .hint("the caller must leave it open: no close-on-exec, and no sudo that closes it"),
+        Errno::BADF => Error::failed(what, "is not open").hint(LEAVE_OPEN),
         errno => Error::failed(what, crate::error::describe(&errno.into())),
     }
 }
@@ -177,7 +180,7 @@ mod tests {
         in_own_netns(|| {
             let ports = tap::create("own", 1).unwrap();
             let error = adopt(ports[0].as_fd().as_raw_fd()).unwrap_err();
-            assert!(error.why.contains("not inherited"), "{error}");
+            assert!(error.why.contains("is a port's already"), "{error}");
 
             let number = left_behind("twice", flag::TAP | flag::NO_PI);
             let first = adopt(number).unwrap();
