@@ -15,7 +15,7 @@ use crate::attachment::{Attachment, Kind, MacvtapMode, Netns};
 use crate::error::Error;
 use crate::fd_port::FdPort;
 use crate::lab::{Journal, LinkInfo, Place, Wanted, macvtap_device, move_netdev, netns};
-use crate::{inherited, macvtap, tap};
+use crate::{inherited, macvtap, steer, tap};
 
 /// Tries to find a name for a macvtap that nobody takes in the same moment.
 const NAME_TRIES: usize = 16;
@@ -30,7 +30,7 @@ pub struct Attached {
     pub netdev: Option<(Place, LinkInfo)>,
 }
 
-/// Attaches the port `name`, with `queues` queues where the attachment leaves it
+/// Attaches the port `name`, with up to `queues` queues where the attachment leaves it
 /// open. `sent` is the descriptor of an `fd` port that came from another process.
 ///
 /// # Errors
@@ -43,7 +43,7 @@ pub fn attach(
     queues: u16,
     sent: Option<OwnedFd>,
 ) -> Result<Attached, Error> {
-    let queues = attachment.queues.unwrap_or(queues);
+    let queues = attachment.queues.unwrap_or_else(|| queues_of(&attachment.kind, queues));
     // A port that was lost and is made again keeps its namespace, whatever fails.
     let keep_claim = journal.has_claim(name);
     let mut steps = Steps { journal, name, attachment, queues };
@@ -69,6 +69,16 @@ pub fn attach(
 /// gone, which is not the switch's to make again.
 pub fn place_exists(attachment: &Attachment) -> bool {
     attachment.netns.as_ref().is_none_or(|netns| netns::exists(netns).unwrap_or(false))
+}
+
+/// `wanted` queues where each flow keeps to one of them, which only a TAP can be told; else one.
+fn queues_of(kind: &Kind, wanted: u16) -> u16 {
+    let takes_several = match kind {
+        Kind::Tap { existing: false, .. } => true,
+        Kind::Tap { name, existing: true } => tap::takes_several_queues(name),
+        Kind::Macvtap { .. } | Kind::Fd(_) => false,
+    };
+    if wanted > 1 && takes_several && steer::is_possible() { wanted } else { 1 }
 }
 
 fn adopt(number: i32, sent: Option<OwnedFd>) -> Result<Attached, Error> {
@@ -223,4 +233,36 @@ fn passing_name() -> String {
     static NEXT: AtomicU32 = AtomicU32::new(0);
     let number = NEXT.fetch_add(1, Ordering::Relaxed) % 0x1_0000;
     format!("nl{:x}.{number:x}", std::process::id())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::lab::Links;
+    use crate::testing::in_own_netns;
+
+    #[test]
+    fn several_queues_only_where_flows_keep_to_one() {
+        in_own_netns(|| {
+            for more in [&[][..], &["multi_queue"]] {
+                let status = std::process::Command::new("ip")
+                    .args(["tuntap", "add", "dev"])
+                    .arg(if more.is_empty() { "single" } else { "several" })
+                    .args(["mode", "tap"])
+                    .args(more)
+                    .status();
+                assert!(status.unwrap().success());
+            }
+            assert_eq!(Place::Here.links(Links::list).unwrap().len(), 3);
+            let tap = |name: &str, existing| Kind::Tap { name: name.into(), existing };
+            assert_eq!(queues_of(&tap("new", false), 3), 3);
+            assert_eq!(queues_of(&tap("new", false), 1), 1);
+            assert_eq!(queues_of(&tap("several", true), 3), 3);
+            assert_eq!(queues_of(&tap("single", true), 3), 1);
+            assert_eq!(queues_of(&tap("absent", true), 3), 1);
+            let macvtap = Kind::Macvtap { lower: "eth0".into(), mode: MacvtapMode::Passthru };
+            assert_eq!(queues_of(&macvtap, 3), 1);
+            assert_eq!(queues_of(&Kind::Fd(3), 3), 1);
+        });
+    }
 }

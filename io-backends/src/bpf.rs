@@ -2,9 +2,15 @@
 //! here, loaded and attached by `bpf(2)` (`linux/bpf.h`).
 #![expect(unsafe_code, reason = "bpf(2) has no safe wrapper")]
 
-use std::os::fd::{AsFd, AsRawFd, FromRawFd, OwnedFd};
+#[cfg(any(test, feature = "bench", feature = "testing"))]
+mod xdp;
+
+use std::os::fd::{FromRawFd, OwnedFd};
 
 use rustix::io::{Errno, Result};
+
+#[cfg(any(test, feature = "bench", feature = "testing"))]
+pub(crate) use xdp::attach_xdp;
 
 /// One instruction.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -20,6 +26,8 @@ pub(crate) struct Insn {
 /// How wide a load or store is.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(crate) enum Width {
+    /// 8 bits.
+    Byte = 0x10,
     /// 16 bits.
     Half = 0x08,
     /// 32 bits.
@@ -28,9 +36,11 @@ pub(crate) enum Width {
 
 /// What a program is run for (`enum bpf_prog_type`).
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub(crate) enum Kind {
-    /// For each frame a netdev receives, before all else.
-    Xdp = 6,
+pub(crate) struct Kind(u32);
+
+impl Kind {
+    /// For a frame as it stands in the kernel's buffers, from its first byte.
+    pub(crate) const SOCKET_FILTER: Kind = Kind(1);
 }
 
 impl Insn {
@@ -53,24 +63,51 @@ impl Insn {
         Insn::new(0x07, to, 0, 0, value)
     }
 
-    /// `to = *(from + offset)`
-    pub(crate) const fn load(width: Width, to: u8, from: u8, offset: i16) -> Insn {
-        Insn::new(0x61 | width as u8, to, from, offset, 0)
+    /// `to = from << count`
+    pub(crate) const fn shift_left(to: u8, count: i32) -> Insn {
+        Insn::new(0x67, to, 0, 0, count)
     }
 
-    /// `*(to + offset) = from`
-    pub(crate) const fn store(width: Width, to: u8, offset: i16, from: u8) -> Insn {
-        Insn::new(0x63 | width as u8, to, from, offset, 0)
+    /// `to = to >> count`
+    pub(crate) const fn shift_right(to: u8, count: i32) -> Insn {
+        Insn::new(0x77, to, 0, 0, count)
     }
 
-    /// Skips `count` instructions when `left > right`.
-    pub(crate) const fn skip_if_above(left: u8, right: u8, count: i16) -> Insn {
-        Insn::new(0x2d, left, right, count, 0)
+    /// `to &= value`
+    pub(crate) const fn and(to: u8, value: i32) -> Insn {
+        Insn::new(0x57, to, 0, 0, value)
+    }
+
+    /// `to *= value`
+    pub(crate) const fn multiply(to: u8, value: i32) -> Insn {
+        Insn::new(0x27, to, 0, 0, value)
+    }
+
+    /// `to += from`
+    pub(crate) const fn add_register(to: u8, from: u8) -> Insn {
+        Insn::new(0x0f, to, from, 0, 0)
+    }
+
+    /// `to ^= from`
+    pub(crate) const fn xor_register(to: u8, from: u8) -> Insn {
+        Insn::new(0xaf, to, from, 0, 0)
+    }
+
+    /// `r0 = ` the frame's bytes at `from + offset`, from network byte order.
+    /// Register 6 must hold the program's argument; registers 1 to 5 are lost.
+    /// Past the frame's end it ends the program with the answer 0.
+    pub(crate) const fn frame(width: Width, from: u8, offset: i32) -> Insn {
+        Insn::new(0x40 | width as u8, 0, from, 0, offset)
     }
 
     /// Skips `count` instructions when `left != value`.
     pub(crate) const fn skip_unless(left: u8, value: i32, count: i16) -> Insn {
         Insn::new(0x55, left, 0, count, value)
+    }
+
+    /// Skips `count` instructions when `left == value`.
+    pub(crate) const fn skip_if(left: u8, value: i32, count: i16) -> Insn {
+        Insn::new(0x15, left, 0, count, value)
     }
 
     /// Ends the program; register 0 is the answer.
@@ -95,7 +132,7 @@ struct LoadArguments {
 pub(crate) fn load(kind: Kind, program: &[Insn]) -> Result<OwnedFd> {
     const PROG_LOAD: u32 = 5;
     let arguments = LoadArguments {
-        kind: kind as u32,
+        kind: kind.0,
         count: program.len() as u32,
         instructions: program.as_ptr() as u64,
         license: c"Dual MIT/GPL".as_ptr() as u64,
@@ -103,31 +140,6 @@ pub(crate) fn load(kind: Kind, program: &[Insn]) -> Result<OwnedFd> {
     // SAFETY: the kernel reads `count` instructions, which `program` holds, and
     // the text up to its NUL; both live until the call returns.
     unsafe { call(PROG_LOAD, &arguments) }
-}
-
-/// `BPF_LINK_CREATE` for a netdev.
-#[repr(C)]
-struct LinkArguments {
-    program: u32,
-    netdev: u32,
-    attach: u32,
-    flags: u32,
-}
-
-/// Runs an XDP program in the driver of a netdev of the calling thread's
-/// namespace, for as long as the answer is held.
-///
-/// # Errors
-/// EINVAL without such a netdev, EBUSY when it has a program, EOPNOTSUPP when
-/// its driver runs none.
-pub(crate) fn attach_xdp(program: impl AsFd, ifindex: u32) -> Result<OwnedFd> {
-    const LINK_CREATE: u32 = 28;
-    const XDP: u32 = 37;
-    const DRIVER_MODE: u32 = 4;
-    let program = program.as_fd().as_raw_fd().cast_unsigned();
-    let arguments = LinkArguments { program, netdev: ifindex, attach: XDP, flags: DRIVER_MODE };
-    // SAFETY: the arguments hold no pointer.
-    unsafe { call(LINK_CREATE, &arguments) }
 }
 
 /// # Safety

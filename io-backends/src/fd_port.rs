@@ -12,12 +12,13 @@
 
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 
-use rustix::io::{Errno, read, retry_on_intr, write};
+use rustix::io::{Errno, fcntl_dupfd_cloexec, read, retry_on_intr, write};
 use switch_core::frame::{Frame, Offload, Takes};
 use switch_core::port::{Port, PortFault, TxError};
 
+use crate::error::{Error, describe};
 use crate::settle::Settled;
-use crate::{tun, vnet};
+use crate::{steer, tun, vnet};
 
 /// No frame is shorter than an Ethernet header; the kernel refuses such writes too.
 const MIN_FRAME: usize = 14;
@@ -37,11 +38,28 @@ pub struct FdPort {
     fd: OwnedFd,
     settled: Settled,
     gone: bool,
+    /// Its netdev stays and is to choose queues by itself again.
+    unsteers: bool,
 }
 
 impl FdPort {
     pub(crate) fn new(fd: OwnedFd, settled: Settled) -> FdPort {
-        FdPort { fd, settled, gone: false }
+        FdPort { fd, settled, gone: false, unsteers: false }
+    }
+
+    /// Has the netdev choose queues by itself again when this is dropped.
+    pub(crate) fn unsteer_at_end(&mut self) {
+        self.unsteers = true;
+    }
+
+    /// A second descriptor of this queue, for a worker that only sends on it.
+    ///
+    /// # Errors
+    /// When the process may open no more descriptors.
+    pub fn sender(&self) -> Result<FdPort, Error> {
+        let dup = |errno: Errno| Error::failed("a port's queue", describe(&errno.into()));
+        let fd = fcntl_dupfd_cloexec(&self.fd, 0).map_err(dup)?;
+        Ok(FdPort { fd, settled: self.settled, gone: self.gone, unsteers: false })
     }
 
     /// The driver behind the descriptor.
@@ -112,6 +130,14 @@ impl FdPort {
     pub fn transmit_fault(&mut self, errno: Errno) -> TxError {
         self.gone |= tells_gone(errno);
         tx_error(errno)
+    }
+}
+
+impl Drop for FdPort {
+    fn drop(&mut self) {
+        if self.unsteers {
+            steer::unset(&self.fd);
+        }
     }
 }
 

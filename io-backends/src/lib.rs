@@ -5,7 +5,6 @@
 
 pub mod attach;
 pub mod attachment;
-#[cfg(any(test, feature = "bench", feature = "testing"))]
 mod bpf;
 #[cfg(any(test, feature = "bench"))]
 pub mod cable;
@@ -27,6 +26,7 @@ pub mod probe;
 mod queues;
 pub mod runner;
 mod settle;
+mod steer;
 pub mod tap;
 mod tap_info;
 #[cfg(any(test, feature = "testing"))]

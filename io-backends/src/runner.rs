@@ -11,9 +11,10 @@ use crossbeam::channel::{Receiver, Sender, TryRecvError, bounded};
 use rustix::thread::{CpuSet, sched_setaffinity};
 use switch_core::{PortId, Worker};
 
-use crate::epoll::{EpollEngine, Waker};
 use crate::error::{Error, describe};
+use crate::fd_engine::FdEngine;
 use crate::fd_port::FdPort;
+use crate::waker::Waker;
 
 /// Orders under way at once; the control side waits where more come.
 const ORDERS: usize = 64;
@@ -22,9 +23,18 @@ const ORDERS: usize = 64;
 /// sleeps: about what falling asleep and being woken costs.
 const SPIN: Duration = Duration::from_micros(20);
 
+/// A worker's part of a port.
+#[derive(Debug)]
+pub enum Share {
+    /// Queues that it reads, the first of them also to write to.
+    Queues(Vec<FdPort>),
+    /// A [`FdPort::sender`]: other workers read the port.
+    Sender(FdPort),
+}
+
 /// What the control side tells a worker.
 enum Order {
-    Add(PortId, Vec<FdPort>, Sender<Result<(), Error>>),
+    Add(PortId, Share, Sender<Result<(), Error>>),
     Remove(PortId, Sender<Vec<FdPort>>),
     Stop,
 }
@@ -37,45 +47,45 @@ pub struct Runner {
 }
 
 impl Runner {
-    /// Starts the thread, on CPU `cpu` if one is given. `clock` is where the
-    /// switch's time begins. `gone` is called on that thread for each port
-    /// whose device went away.
+    /// Starts the thread, on CPU `cpu` if one is given, and there the engine
+    /// that `make` makes. `clock` is where the switch's time begins. `gone` is
+    /// called on that thread for each port whose device went away.
     ///
     /// # Errors
-    /// When the process may open no more descriptors, make no more threads or not use that CPU.
-    pub fn start(
+    /// When the engine can't be made, or the process may make no more threads or not use that CPU.
+    pub fn start<E: FdEngine>(
         worker: Worker,
+        make: impl FnOnce() -> Result<E, Error> + Send + 'static,
         cpu: Option<usize>,
         clock: Instant,
         gone: impl Fn(PortId) + Send + 'static,
     ) -> Result<Runner, Error> {
-        let engine = EpollEngine::new()?;
-        let waker = engine.waker();
         let (orders, received) = bounded(ORDERS);
         let (started, start) = bounded(1);
         let thread = std::thread::Builder::new()
             .name("worker".into())
             .spawn(move || {
-                let pinned = cpu.map_or(Ok(()), pin);
-                let ready = pinned.is_ok();
+                let made = cpu.map_or(Ok(()), pin).and_then(|()| make());
                 // The starter waits for this, so it is there to hear it.
-                let _ = started.send(pinned);
-                if ready {
+                let _ = started.send(made.as_ref().map(FdEngine::waker).map_err(Error::clone));
+                if let Ok(engine) = made {
                     Loop { worker, engine, orders: received, clock, gone }.run();
                 }
             })
             .map_err(|error| Error::failed("worker thread", describe(&error)))?;
-        start.recv().unwrap_or_else(|_| Err(Error::failed("worker thread", "it ended at once")))?;
+        let started = start.recv();
+        let waker =
+            started.unwrap_or_else(|_| Err(Error::failed("worker thread", "it ended at once")))?;
         Ok(Runner { orders, waker, thread: Some(thread) })
     }
 
-    /// Gives the worker a port's queues and waits until it has them.
+    /// Gives the worker its share of a port and waits until it has it.
     ///
     /// # Errors
-    /// When the kernel watches no more descriptors; the queues are closed then.
-    pub fn add(&self, id: PortId, queues: Vec<FdPort>) -> Result<(), Error> {
+    /// When the kernel takes no more descriptors; the share is closed then.
+    pub fn add(&self, id: PortId, share: Share) -> Result<(), Error> {
         let (reply, answer) = bounded(1);
-        self.order(Order::Add(id, queues, reply));
+        self.order(Order::Add(id, share, reply));
         answer.recv().unwrap_or_else(|_| Err(Error::failed("worker thread", "it has ended")))
     }
 
@@ -121,15 +131,15 @@ fn pin(cpu: usize) -> Result<(), Error> {
     sched_setaffinity(None, &set).map_err(|errno| refused(describe(&errno.into())))
 }
 
-struct Loop<G> {
+struct Loop<E, G> {
     worker: Worker,
-    engine: EpollEngine,
+    engine: E,
     orders: Receiver<Order>,
     clock: Instant,
     gone: G,
 }
 
-impl<G: Fn(PortId)> Loop<G> {
+impl<E: FdEngine, G: Fn(PortId)> Loop<E, G> {
     fn run(&mut self) {
         let mut last_frame = Instant::now();
         let mut awake_since = last_frame;
@@ -162,12 +172,21 @@ impl<G: Fn(PortId)> Loop<G> {
         awake
     }
 
+    fn add(&mut self, id: PortId, share: Share) -> Result<(), Error> {
+        match share {
+            Share::Queues(queues) => {
+                queues.into_iter().try_for_each(|queue| self.engine.add(id, queue))
+            }
+            Share::Sender(sender) => self.engine.add_sender(id, sender),
+        }
+    }
+
     /// Carries out what was ordered; `false` ends the thread.
     fn obey(&mut self) -> bool {
         loop {
             match self.orders.try_recv() {
-                Ok(Order::Add(id, queues, reply)) => {
-                    let added = queues.into_iter().try_for_each(|queue| self.engine.add(id, queue));
+                Ok(Order::Add(id, share, reply)) => {
+                    let added = self.add(id, share);
                     if added.is_err() {
                         self.engine.remove(id);
                     }
@@ -184,10 +203,10 @@ impl<G: Fn(PortId)> Loop<G> {
     }
 }
 
-/// A clock and a way to be told of lost devices, for tests of single runners.
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::epoll::EpollEngine;
     use crossbeam::channel::unbounded;
     use switch_core::Switch;
     use switch_core::config::BridgeRules;
@@ -199,7 +218,8 @@ mod tests {
             Switch::new(BridgeRules::default(), 64, 1, Seed([1, 2, 3, 4]));
         let (gone, lost) = unbounded();
         let tell = move |id| gone.send(id).expect("the test still listens");
-        let runner = Runner::start(workers.remove(0), None, Instant::now(), tell).unwrap();
+        let clock = Instant::now();
+        let runner = Runner::start(workers.remove(0), EpollEngine::new, None, clock, tell).unwrap();
         switch.set_bridge(BridgeRules { ageing: 10, ..BridgeRules::default() });
         runner.wake();
         let deadline = Instant::now() + Duration::from_secs(10);

@@ -5,6 +5,7 @@
 //! are opened in the calling thread's namespace, before the netdev moves:
 //! afterwards a further queue would find nothing there and make a new netdev.
 //!
+//! Of several queues each flow keeps to one: see [`crate::steer`].
 //! A netdev with one queue is made single-queue: as a multi-queue one it takes
 //! some 6 MB more kernel memory (room for 256 queues) and hashes each frame.
 
@@ -17,7 +18,7 @@ use crate::fd_port::FdPort;
 use crate::lab::valid_name;
 use crate::settle::{Settled, settle};
 use crate::tun::{self, flag};
-use crate::{Error, ErrorKind, tap_info};
+use crate::{Error, ErrorKind, steer, tap_info};
 
 const DEVICE: &str = "/dev/net/tun";
 
@@ -29,7 +30,8 @@ pub const MAX_QUEUES: u16 = 256;
 ///
 /// # Errors
 /// When a netdev of that name exists, the name can't be a netdev's, `queues`
-/// is not 1 to [`MAX_QUEUES`], `/dev/net/tun` is missing, or CAP_NET_ADMIN is.
+/// is not 1 to [`MAX_QUEUES`], `/dev/net/tun` is missing, or CAP_NET_ADMIN is,
+/// or for several queues CAP_BPF.
 pub fn create(name: &str, queues: u16) -> Result<Vec<FdPort>, Error> {
     check_name(name)?;
     make(name, flags(name, queues)?, queues)
@@ -85,6 +87,11 @@ pub fn attach(name: &str, queues: u16) -> Result<Vec<FdPort>, Error> {
     settle_all(name, fds, flags | flag::PERSIST)
 }
 
+/// Whether the netdev `name` of the calling thread's namespace is a TAP made for several queues.
+pub(crate) fn takes_several_queues(name: &str) -> bool {
+    tap_info::query(name).is_ok_and(|info| info.multi_queue)
+}
+
 /// Refuses what the kernel would not take literally as a netdev's name: it
 /// reads `%d` as a template and cuts what is too long.
 pub(crate) fn check_name(name: &str) -> Result<(), Error> {
@@ -118,6 +125,11 @@ fn settle_all(name: &str, fds: Vec<OwnedFd>, flags: u16) -> Result<Vec<FdPort>, 
     // What the kernel reports of the flags asked for.
     const COMPARED: u16 =
         flag::TYPE_MASK | flag::NO_PI | flag::VNET_HDR | flag::MULTI_QUEUE | flag::PERSIST;
+    let several = fds.len() > 1;
+    if several {
+        // The choice is the netdev's; any queue's descriptor will do.
+        steer::set(&fds[0]).map_err(|errno| steer_error(name, errno))?;
+    }
     fds.into_iter()
         .map(|fd| {
             let settled: Settled = settle(fd.as_fd(), name)?;
@@ -127,7 +139,11 @@ fn settle_all(name: &str, fds: Vec<OwnedFd>, flags: u16) -> Result<Vec<FdPort>, 
                     format!("attached with flags {:#x}, not {flags:#x}", settled.flags),
                 ));
             }
-            Ok(FdPort::new(fd, settled))
+            let mut port = FdPort::new(fd, settled);
+            if several && flags & flag::PERSIST != 0 {
+                port.unsteer_at_end();
+            }
+            Ok(port)
         })
         .collect()
 }
@@ -161,6 +177,12 @@ fn set_iff_error(name: &str, flags: u16, errno: Errno) -> Error {
         Errno::INVAL => Error::failed(name, "the kernel refuses it as a TAP of this kind"),
         errno => Error::system(name, &errno.into(), "CAP_NET_ADMIN"),
     }
+}
+
+fn steer_error(name: &str, errno: Errno) -> Error {
+    let mut error = Error::system(name, &errno.into(), "CAP_BPF to keep flows in order");
+    error.why = format!("several queues: {}", error.why);
+    error
 }
 
 fn held(name: &str) -> Error {

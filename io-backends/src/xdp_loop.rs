@@ -98,7 +98,7 @@ impl Reflector {
             }
             errno => Error::failed(&what, describe(&errno.into())),
         };
-        let program = bpf::load(Kind::Xdp, &PROGRAM).map_err(error)?;
+        let program = bpf::load(Kind::XDP, &PROGRAM).map_err(error)?;
         let attached = bpf::attach_xdp(&program, ifindex).map_err(error)?;
         Ok(Reflector { _attached: attached })
     }

@@ -5,6 +5,7 @@ use std::alloc::{GlobalAlloc, Layout, System};
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 use io_backends::epoll::EpollEngine;
+use io_backends::fd_engine::FdEngine;
 use io_backends::testing::{RawSocket, in_own_netns};
 use io_backends::{lab, tap};
 use switch_core::memory::Wire;

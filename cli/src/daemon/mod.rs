@@ -12,15 +12,16 @@ mod log;
 mod ports;
 mod requests;
 mod server;
+mod workers;
 
 use std::os::fd::AsRawFd;
 use std::os::unix::net::UnixStream;
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use crossbeam::channel::{Receiver, unbounded};
 use io_backends::error::describe;
 use io_backends::lab::{Journal, LinkWatch, Report};
-use io_backends::runner::Runner;
 use mio::unix::SourceFd;
 use mio::{Events, Interest, Poll, Token, Waker};
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
@@ -29,7 +30,7 @@ use switch_core::fdb::Seed;
 use switch_core::{PortId, Switch};
 
 use crate::api::{Changed, Failure, Reply};
-use crate::config::{SwitchConfig, Workers};
+use crate::config::SwitchConfig;
 use crate::error::CliError;
 use crate::rundir::{self, RunDir};
 
@@ -38,6 +39,7 @@ pub use requests::leftovers;
 use log::Log;
 use ports::Member;
 use server::Server;
+use workers::Workers;
 
 const SIGNALS: Token = Token(0);
 const WATCH: Token = Token(1);
@@ -56,8 +58,7 @@ pub struct Daemon {
     log: Log,
     clock: Instant,
     switch: Switch,
-    cpus: Vec<Option<usize>>,
-    runners: Vec<Runner>,
+    workers: Workers,
     members: Vec<Member>,
     poll: Poll,
     watch: LinkWatch,
@@ -115,36 +116,19 @@ impl Daemon {
         }
         let server = Server::listen(&dir.socket(), registry, LISTENER)?;
         let waker = Waker::new(registry, GONE).map_err(failed("poll"))?;
-        let cpus = match &config.workers {
-            Workers::Auto => vec![None],
-            Workers::Count(count) => vec![None; *count],
-            Workers::Cpus(cpus) => cpus.iter().copied().map(Some).collect(),
-        };
+        let cpus = workers::cpus(&config.workers);
         let rules = config.config.bridge;
         let (switch, workers) = Switch::new(rules, config.fdb_capacity, cpus.len(), Seed::random());
         let (tell, gone) = unbounded();
-        let waker = std::sync::Arc::new(waker);
         let clock = Instant::now();
-        let runners = workers
-            .into_iter()
-            .zip(&cpus)
-            .map(|(worker, &cpu)| {
-                let (tell, waker) = (tell.clone(), std::sync::Arc::clone(&waker));
-                Runner::start(worker, cpu, clock, move |id| {
-                    // A control thread that no longer listens is about to stop everything.
-                    let _ = tell.send(id);
-                    let _ = waker.wake();
-                })
-            })
-            .collect::<Result<_, _>>()?;
+        let workers = Workers::start(workers, cpus, clock, &tell, &Arc::new(waker))?;
         Ok(Daemon {
             dir: dir.clone(),
             journal,
             log,
             clock,
             switch,
-            cpus,
-            runners,
+            workers,
             members: Vec::new(),
             poll,
             watch,
@@ -231,7 +215,7 @@ impl Daemon {
 
     fn take_away(&mut self) -> Report {
         // Ends the threads and closes every port; a TAP goes with its last descriptor.
-        self.runners.clear();
+        self.workers.stop();
         self.members.clear();
         let report = self.journal.undo();
         if report.kept.is_empty() {
@@ -254,7 +238,7 @@ impl Daemon {
     /// Waits until every worker works by the newest tables.
     fn settle(&mut self) {
         let mut looks = 0;
-        self.runners.iter().for_each(Runner::wake);
+        self.workers.wake();
         while !self.switch.settle() {
             looks += 1;
             match looks {

@@ -7,7 +7,6 @@ use io_backends::Attachment;
 use io_backends::attach::{Attached, attach, place_exists};
 use io_backends::attachment::Kind;
 use io_backends::lab::{LinkEvent, LinkInfo, Report, Watched};
-use io_backends::runner::Runner;
 use switch_core::PortId;
 use switch_core::config::PortConfig;
 use switch_core::frame::Takes;
@@ -125,7 +124,7 @@ impl Daemon {
         config: &PortConfig<Attachment>,
         sent: Option<OwnedFd>,
     ) -> Result<Attached, CliError> {
-        let queues = self.runners.len() as u16;
+        let queues = self.workers.count() as u16;
         attach(&mut self.journal, &config.name, &config.link, queues, sent).map_err(CliError::from)
     }
 
@@ -141,24 +140,12 @@ impl Daemon {
         let id = member.id;
         member.device = Device::Open { takes, queues: count, netdev };
         let link = member.link();
-        self.give_to_workers(id, queues)?;
+        self.workers.add(id, queues)?;
         self.switch.set_link(id, link);
         self.settle();
         // Announcements from before it was followed are old news.
         self.follow_links();
         Ok(())
-    }
-
-    fn give_to_workers(
-        &self,
-        id: PortId,
-        queues: Vec<io_backends::fd_port::FdPort>,
-    ) -> Result<(), CliError> {
-        self.runners[0].add(id, queues).map_err(CliError::from)
-    }
-
-    fn take_from_workers(&mut self, id: PortId) {
-        self.runners.iter().for_each(|runner: &Runner| drop(runner.remove(id)));
     }
 
     /// Removes a port and what was made for it; `None` when there is no such port.
@@ -170,7 +157,7 @@ impl Daemon {
         }
         self.switch.remove_port(member.id);
         self.settle();
-        self.take_from_workers(member.id);
+        self.workers.remove(member.id);
         self.log.line(&format!("port {name} removed"));
         Some(self.journal.undo_port(name))
     }
@@ -249,7 +236,7 @@ impl Daemon {
         self.log.line(&format!("port {name}: fault: {why}"));
         self.switch.set_link(id, link);
         self.settle();
-        self.take_from_workers(id);
+        self.workers.remove(id);
         let report = self.journal.undo_netdevs(&name);
         for kept in &report.kept {
             self.log.line(&format!("port {name}: {kept}"));

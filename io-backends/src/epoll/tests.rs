@@ -1,6 +1,9 @@
 use std::thread;
 use std::time::Instant;
 
+use rustix::io::{read, write};
+use switch_core::port::MAX_PORTS;
+
 use super::*;
 use crate::fd_port::tests::pair;
 use crate::tap;

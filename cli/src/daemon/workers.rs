@@ -1,0 +1,116 @@
+//! The worker threads: how many, where, and which queue of a port each one reads.
+//!
+//! Queue `i` of a port is read by worker (port number + `i`) modulo workers,
+//! always the same one, so that a flow, which keeps to one queue, stays with
+//! one worker. Counting from the port's number spreads ports of a single queue
+//! over the workers, and the two directions of a conversation too. A worker
+//! with a queue of its own sends on that one; any other through a second
+//! descriptor of another's queue.
+
+use std::sync::Arc;
+use std::time::Instant;
+
+use crossbeam::channel::Sender;
+use io_backends::epoll::EpollEngine;
+use io_backends::fd_port::FdPort;
+use io_backends::runner::{Runner, Share};
+use mio::Waker;
+use switch_core::{PortId, Worker};
+
+use crate::config;
+use crate::error::CliError;
+
+/// All workers of a switch.
+pub(super) struct Workers {
+    runners: Vec<Runner>,
+    cpus: Vec<Option<usize>>,
+}
+
+/// The CPU each worker is pinned to, if any.
+pub(super) fn cpus(wanted: &config::Workers) -> Vec<Option<usize>> {
+    match wanted {
+        config::Workers::Auto => vec![None],
+        config::Workers::Count(count) => vec![None; *count],
+        config::Workers::Cpus(cpus) => cpus.iter().copied().map(Some).collect(),
+    }
+}
+
+impl Workers {
+    /// Starts a thread for each worker. They tell `gone` of each port whose
+    /// device went away, and wake `waker`.
+    pub(super) fn start(
+        workers: Vec<Worker>,
+        cpus: Vec<Option<usize>>,
+        clock: Instant,
+        gone: &Sender<PortId>,
+        waker: &Arc<Waker>,
+    ) -> Result<Workers, CliError> {
+        let start = |(worker, &cpu): (Worker, &Option<usize>)| {
+            let (gone, waker) = (gone.clone(), Arc::clone(waker));
+            Runner::start(worker, EpollEngine::new, cpu, clock, move |id| {
+                // A control thread that no longer listens is about to stop everything.
+                let _ = gone.send(id);
+                let _ = waker.wake();
+            })
+        };
+        let runners = workers.into_iter().zip(&cpus).map(start).collect::<Result<_, _>>()?;
+        Ok(Workers { runners, cpus })
+    }
+
+    /// How many there are.
+    pub(super) fn count(&self) -> usize {
+        self.runners.len()
+    }
+
+    /// The CPU each one is pinned to, if any.
+    pub(super) fn cpus(&self) -> &[Option<usize>] {
+        &self.cpus
+    }
+
+    /// Gives every worker its share of a port.
+    ///
+    /// # Errors
+    /// When the process or the kernel takes no more descriptors; no worker has the port then.
+    pub(super) fn add(&self, id: PortId, queues: Vec<FdPort>) -> Result<(), CliError> {
+        let shares = share_out(id, queues, self.runners.len())?;
+        let mut given = self.runners.iter().zip(shares);
+        given.try_for_each(|(runner, share)| runner.add(id, share)).map_err(|error| {
+            self.remove(id);
+            CliError::from(error)
+        })
+    }
+
+    /// Takes a port from every worker and closes it.
+    pub(super) fn remove(&self, id: PortId) {
+        self.runners.iter().for_each(|runner| drop(runner.remove(id)));
+    }
+
+    /// Wakes every worker for a turn.
+    pub(super) fn wake(&self) {
+        self.runners.iter().for_each(Runner::wake);
+    }
+
+    /// Ends every worker; their ports are closed then.
+    pub(super) fn stop(&mut self) {
+        self.runners.clear();
+    }
+}
+
+fn share_out(
+    id: PortId,
+    queues: Vec<FdPort>,
+    workers: usize,
+) -> Result<Vec<Share>, io_backends::Error> {
+    let senders = (queues.len()..workers).map(|number| queues[number % queues.len()].sender());
+    let senders = senders.collect::<Result<Vec<_>, _>>()?;
+    let mut shares: Vec<Vec<FdPort>> = (0..workers).map(|_| Vec::new()).collect();
+    for (number, queue) in queues.into_iter().enumerate() {
+        shares[(id.index() + number) % workers].push(queue);
+    }
+    let mut senders = senders.into_iter().peekable();
+    let share = |queues: Vec<FdPort>| match senders.next_if(|_| queues.is_empty()) {
+        Some(sender) => Share::Sender(sender),
+        None => Share::Queues(queues),
+    };
+    Ok(shares.into_iter().map(share).collect())
+}
