@@ -12,6 +12,7 @@
 mod answer;
 mod capture;
 mod frame;
+mod handing;
 mod nic;
 mod program;
 mod running;
@@ -33,6 +34,7 @@ use running::Process;
 pub use answer::Answer;
 pub use capture::{Capture, Frames};
 pub use frame::{BROADCAST, EXPERIMENTAL, Frame, mac};
+pub use handing::duplicate;
 pub use nic::Nic;
 pub use running::Running;
 pub use stats::{Stats, at_rest};

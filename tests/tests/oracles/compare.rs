@@ -4,7 +4,6 @@ use std::collections::BTreeSet;
 use std::thread;
 use std::time::{Duration, Instant};
 
-use io_backends::attachment::Netns;
 use io_backends::lab::netns::in_netns;
 use io_backends::testing::RawSocket;
 use switch_core::memory::Wire;
@@ -49,13 +48,12 @@ impl<'l> Rig<'l> {
         ports: usize,
         settle: impl Fn() + 'l,
     ) -> Rig<'l> {
-        let host = Netns::Path(lab.path("/proc/1/ns/net"));
         let open = |port: usize| {
             let netdev = format!("{prefix}{port}");
             let socket = RawSocket::open(&netdev, false).and_then(RawSocket::keeping_tags);
             socket.unwrap_or_else(|error| panic!("{netdev}: {error}"))
         };
-        let sockets = in_netns(&host, || (0..ports).map(open).collect());
+        let sockets = in_netns(&lab.host(), || (0..ports).map(open).collect());
         Rig { name, sockets: sockets.expect("the lab's host"), settle: Box::new(settle) }
     }
 
