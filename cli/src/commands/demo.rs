@@ -105,14 +105,12 @@ fn frame_between(ports: &[PortRow], from: &str, to: &str) -> Result<Vec<u8>, Cli
 
 fn may_make_a_lab() -> Result<(), CliError> {
     let held = capabilities(None).map_or(CapabilitySet::empty(), |sets| sets.effective);
-    let missing: Vec<_> = [
-        ("CAP_NET_ADMIN", CapabilitySet::NET_ADMIN),
-        ("CAP_SYS_ADMIN", CapabilitySet::SYS_ADMIN),
-    ]
-    .into_iter()
-    .filter(|(_, wanted)| !held.contains(*wanted))
-    .map(|(name, _)| name)
-    .collect();
+    let missing: Vec<_> =
+        [("CAP_NET_ADMIN", CapabilitySet::NET_ADMIN), ("CAP_SYS_ADMIN", CapabilitySet::SYS_ADMIN)]
+            .into_iter()
+            .filter(|(_, wanted)| !held.contains(*wanted))
+            .map(|(name, _)| name)
+            .collect();
     if missing.is_empty() {
         return Ok(());
     }

@@ -60,8 +60,7 @@ impl Journal {
     }
 
     fn undo_if(&mut self, is_wanted: impl Fn(&str, &Thing) -> bool) -> Report {
-        let wanted =
-            self.entries.iter().rev().filter(|(_, (port, thing))| is_wanted(port, thing));
+        let wanted = self.entries.iter().rev().filter(|(_, (port, thing))| is_wanted(port, thing));
         let wanted: Vec<_> = wanted.map(|(&entry, made)| (entry, made.clone())).collect();
         let parent = self.parent.clone();
         let mut undo = Undo {
