@@ -1,14 +1,22 @@
 //! `netloom down`.
 
+use std::thread;
+use std::time::{Duration, Instant};
+
 use io_backends::lab::Journal;
 
 use crate::api::{Changed, Request};
 use crate::args::{Down, Global};
 use crate::client::Client;
 use crate::daemon;
-use crate::error::CliError;
+use crate::error::{CliError, PRIVILEGE};
 use crate::output;
 use crate::rundir::{self, RunDir, State};
+
+/// How long a killed switch may take to be gone.
+const DYING: Duration = Duration::from_secs(5);
+/// The time between two looks.
+const LOOK: Duration = Duration::from_millis(10);
 
 /// Stops switches and removes what they made; cleans up after killed ones.
 ///
@@ -32,7 +40,11 @@ pub(super) fn run(global: &Global, down: &Down) -> Result<(), CliError> {
             Err(error) => failed = failed.or(Some(error)),
         }
     }
-    output::changed(global, &all)?;
+    match failed {
+        // Where nothing was done, there is nothing to report.
+        Some(error) if all.changed.is_empty() => return Err(error),
+        _ => output::changed(global, &all)?,
+    }
     failed.map_or(Ok(()), Err)
 }
 
@@ -62,10 +74,31 @@ fn one(name: Option<&str>) -> Result<(RunDir, State), CliError> {
 }
 
 fn stop(dir: &RunDir, state: State) -> Result<Changed, CliError> {
-    match state {
-        State::Running(_) => Client::connect(dir)?.ask(&Request::Stop {}),
-        State::Dead => clean_up(dir),
+    if state == State::Dead {
+        return clean_up(dir);
     }
+    let answer = Client::connect(dir).and_then(|mut client| client.ask(&Request::Stop {}));
+    match answer {
+        Err(_) if dies(dir) => clean_up(dir),
+        answer => answer,
+    }
+}
+
+/// Whether a switch that did not answer is dead, or soon will be: the kernel
+/// takes a moment to end a process that was killed, the longer the more TAPs it held.
+fn dies(dir: &RunDir) -> bool {
+    let deadline = Instant::now() + DYING;
+    while dir.state().is_some_and(|state| state != State::Dead) {
+        let lives = match Client::connect_within(dir, LOOK) {
+            Ok(_) => true,
+            Err(error) => error.exit == PRIVILEGE,
+        };
+        if lives || Instant::now() >= deadline {
+            return false;
+        }
+        thread::sleep(LOOK);
+    }
+    true
 }
 
 /// Removes what a killed switch left.

@@ -7,10 +7,10 @@ use io_backends::Attachment;
 use io_backends::attach::{Attached, attach, place_exists};
 use io_backends::attachment::Kind;
 use io_backends::lab::{LinkEvent, LinkInfo, Report, Watched};
-use switch_core::PortId;
 use switch_core::config::PortConfig;
 use switch_core::frame::Takes;
 use switch_core::tables::Link;
+use switch_core::{Mac, PortId};
 
 use super::Daemon;
 use super::documents::DeviceNow;
@@ -38,6 +38,8 @@ enum Device {
     },
     Lost {
         why: String,
+        /// The netdev's address, which its neighbours still know.
+        mac: Option<Mac>,
         /// When it is tried again; `None` for what only its giver could give again.
         next: Option<Instant>,
         wait: Duration,
@@ -68,6 +70,14 @@ impl Member {
         match &self.device {
             Device::Open { netdev: Some((watched, _)), .. } => Some(*watched),
             _ => None,
+        }
+    }
+
+    /// The netdev's address; that of a lost one too.
+    fn mac(&self) -> Option<Mac> {
+        match &self.device {
+            Device::Lost { mac, .. } => *mac,
+            Device::Open { netdev, .. } => netdev.as_ref().and_then(|(_, link)| link.mac),
         }
     }
 
@@ -108,7 +118,7 @@ impl Daemon {
             self.journal.undo_port(&config.name);
             return Err(CliError::failed(what, "a switch has at most 4096 ports"));
         };
-        let lost = Device::Lost { why: String::new(), next: None, wait: PATIENCE.0 };
+        let lost = Device::Lost { why: String::new(), mac: None, next: None, wait: PATIENCE.0 };
         let name = config.name.clone();
         self.members.push(Member { config, id, device: lost });
         if let Err(error) = self.open(self.members.len() - 1, attached) {
@@ -138,9 +148,16 @@ impl Daemon {
             None => None,
         };
         let id = member.id;
-        member.device = Device::Open { takes, queues: count, netdev };
+        let open = Device::Open { takes, queues: count, netdev };
+        let before = std::mem::replace(&mut member.device, open);
         let link = member.link();
-        self.workers.add(id, queues)?;
+        if let Err(error) = self.workers.add(id, queues) {
+            if let Some(watched) = self.members[at].watched() {
+                self.watch.unfollow(watched);
+            }
+            self.members[at].device = before;
+            return Err(error);
+        }
         self.switch.set_link(id, link);
         self.settle();
         // Announcements from before it was followed are old news.
@@ -229,6 +246,7 @@ impl Daemon {
         let returns = !matches!(member.config.link.kind, Kind::Fd(_));
         member.device = Device::Lost {
             why: why.into(),
+            mac: member.mac(),
             next: returns.then(|| Instant::now() + PATIENCE.0),
             wait: PATIENCE.0,
         };
@@ -266,7 +284,10 @@ impl Daemon {
     }
 
     fn heal_one(&mut self, at: usize) -> Result<(), CliError> {
-        let config = self.members[at].config.clone();
+        let mut config = self.members[at].config.clone();
+        if matches!(config.link.kind, Kind::Tap { existing: false, .. }) {
+            config.link.mac = self.members[at].mac().or(config.link.mac);
+        }
         if !place_exists(&config.link) {
             return Err(CliError::failed(&config.name, "its namespace is gone"));
         }
@@ -280,7 +301,7 @@ impl Daemon {
     }
 
     fn postpone(&mut self, at: usize, error: &CliError) {
-        if let Device::Lost { why, next, wait } = &mut self.members[at].device {
+        if let Device::Lost { why, next, wait, .. } = &mut self.members[at].device {
             why.clone_from(&error.why);
             *wait = (*wait * 2).min(PATIENCE.1);
             *next = Some(Instant::now() + *wait);

@@ -50,7 +50,9 @@ struct Client {
     descriptors: Vec<OwnedFd>,
     unsent: Vec<u8>,
     sent: usize,
-    /// Hang up as soon as everything is sent.
+    /// Requests it waits for the answers to.
+    asked: usize,
+    /// Hang up as soon as everything is answered and sent.
     ends: bool,
 }
 
@@ -93,6 +95,7 @@ impl Server {
                     descriptors: Vec::new(),
                     unsent: Vec::new(),
                     sent: 0,
+                    asked: 0,
                     ends: false,
                 };
                 self.clients.insert(token, client);
@@ -114,6 +117,7 @@ impl Server {
     /// Answers a request.
     pub(super) fn reply(&mut self, token: Token, reply: &Reply, registry: &Registry) {
         let Some(client) = self.clients.get_mut(&token) else { return };
+        client.asked = client.asked.saturating_sub(1);
         client.queue(reply);
         if !client.send() || client.is_over() {
             self.hang_up(token, registry);
@@ -143,7 +147,7 @@ impl Server {
 
 impl Client {
     fn is_over(&self) -> bool {
-        self.ends && self.unsent.is_empty()
+        self.ends && self.asked == 0 && self.unsent.is_empty()
     }
 
     fn queue(&mut self, message: &impl Serialize) {
@@ -168,12 +172,16 @@ impl Client {
         true
     }
 
-    /// Reads until nothing is left; `false` when the client is gone.
+    /// Reads until nothing is left; `false` when the client is gone. One that
+    /// has said all may still be there for the answers.
     fn read(&mut self, token: Token, asked: &mut Vec<Asked>) -> bool {
         let mut chunk = [0; CHUNK];
         loop {
             match self.receive(&mut chunk) {
-                Ok(0) => return false,
+                Ok(0) => {
+                    self.ends = true;
+                    return true;
+                }
                 Ok(count) => self.received.extend(&chunk[..count]),
                 Err(rustix::io::Errno::AGAIN) => return true,
                 Err(rustix::io::Errno::INTR) => continue,
@@ -219,6 +227,7 @@ impl Client {
         match serde_json::from_slice(line) {
             Ok(request) => {
                 let descriptors = std::mem::take(&mut self.descriptors);
+                self.asked += 1;
                 asked.push(Asked { client: token, request, descriptors });
             }
             Err(error) => self.refuse(format!("this is not a request: {error}")),
