@@ -43,7 +43,7 @@ pub use traffic::{Pinging, Pings, Transfer, counter};
 pub use wait::{eventually, within};
 
 /// Where the program is inside every lab.
-pub const PROGRAM: &str = "/run/program";
+pub const PROGRAM: &str = "/run/bin/netloom";
 
 /// Files of a test, inside the lab.
 pub const FILES: &str = "/run/files";
@@ -61,9 +61,9 @@ umount -l /sys
 mount -t sysfs sysfs /sys
 mkdir -p /run
 mount -t tmpfs -o mode=755 tmpfs /run
-mkdir -p /run/netns /run/files
-touch /run/program
-mount --bind \"$1\" /run/program
+mkdir -p /run/netns /run/files /run/bin
+touch /run/bin/netloom
+mount --bind \"$1\" /run/bin/netloom
 ip link set lo up
 echo \"$pid\"
 cat

@@ -1,7 +1,16 @@
 //! The built program, end to end: real TAPs in real namespaces, on a host that
 //! each test has for itself. Needs root, and the tools that `tests/run` installs.
 
+mod control;
+mod faults;
+mod files;
 mod forwarding;
 mod hosts;
 mod learning;
+mod life;
+mod mistakes;
+mod namespaces;
+mod privileges;
+mod socket;
+mod usage;
 mod vlans;

@@ -1,0 +1,112 @@
+//! What is taken away under a running switch: netdevs and whole namespaces.
+
+use std::thread::sleep;
+use std::time::{Duration, Instant};
+
+use tests::lab::{Lab, Pings, at_rest, eventually};
+
+use crate::usage::cpu_time;
+
+const PORTS: [&str; 3] = [
+    "a=tap,netns=na,addr=10.9.0.1/24",
+    "b=tap,netns=nb,addr=10.9.0.2/24",
+    "c=tap,netns=nc,addr=10.9.0.3/24",
+];
+
+#[test]
+fn a_namespace_deleted_under_a_switch_is_gone_and_costs_the_others_nothing() {
+    let lab = Lab::new();
+    lab.up("x", &PORTS);
+    lab.ping("na", "10.9.0.2");
+    // A cable out of the namespace: its far end goes when, and only when, the namespace does.
+    lab.run(&["ip", "link", "add", "alive", "type", "veth", "peer", "name", "end", "netns", "na"])
+        .ok();
+    let mut others = lab.pinging("nb", "10.9.0.3", &["-i", "0.002", "-c", "2000"]);
+    lab.run(&["ip", "netns", "del", "na"]).ok();
+    let deleted = Instant::now();
+    eventually("the port is in fault", 2, || lab.port("x", "a")["state"] == "fault");
+    assert_eq!(lab.port("x", "a")["fault"], "its namespace is gone");
+    eventually("nothing keeps the namespace alive", 2, || {
+        lab.run(&["ip", "link", "show", "alive"]).exit != Some(0)
+    });
+    assert!(deleted.elapsed() < Duration::from_secs(3));
+    assert!(others.runs(), "the pings were under way");
+    assert_eq!(others.end(), Pings { sent: 2000, received: 2000 });
+
+    // Logged once, and nothing is tried in a hurry.
+    let before = cpu_time(&lab, lab.pid("x"));
+    sleep(Duration::from_secs(3));
+    let used = cpu_time(&lab, lab.pid("x")) - before;
+    assert!(used < Duration::from_millis(15), "{used:?} of CPU time in 3 s");
+    let log = std::fs::read_to_string(lab.path("/run/netloom/x/log")).expect("the log");
+    assert_eq!(log.matches("fault").count(), 1, "{log}");
+
+    // Made again by its user, the namespace gets its port back.
+    lab.run(&["ip", "netns", "add", "na"]).ok();
+    eventually("the port is back", 5, || lab.port("x", "a")["state"] == "up");
+    lab.ping("na", "10.9.0.2");
+    at_rest(&lab, "x");
+    lab.netloom(&["down", "x"]).ok();
+    // That one is not the switch's.
+    lab.run(&["ip", "netns", "del", "na"]).ok();
+    lab.is_empty();
+}
+
+#[test]
+fn a_switch_stops_cleanly_when_its_namespaces_are_gone() {
+    let lab = Lab::new();
+    lab.up("x", &PORTS);
+    for netns in ["na", "nb", "nc"] {
+        lab.run(&["ip", "netns", "del", netns]).ok();
+    }
+    lab.netloom(&["down", "x"]).ok();
+    lab.is_empty();
+    // Or when nobody was there to see them go.
+    lab.up("x", &PORTS);
+    lab.signal(lab.pid("x"), "KILL");
+    lab.run(&["ip", "netns", "del", "nb"]).ok();
+    lab.netloom(&["down", "x"]).ok();
+    lab.is_empty();
+}
+
+#[test]
+fn a_netdev_deleted_under_a_switch_is_made_again() {
+    let lab = Lab::new();
+    lab.up("x", &[PORTS[0], PORTS[1], "c=tap,addr=10.9.0.3/24"]);
+    lab.ping("na", "10.9.0.2");
+    let mut others = lab.pinging("nb", "10.9.0.1", &["-i", "0.002", "-c", "1000"]);
+    // A netdev of the host, without a namespace.
+    lab.run(&["ip", "link", "del", "c"]).ok();
+    eventually("the port is back", 5, || {
+        lab.run(&["ip", "link", "show", "c"]).exit == Some(0) && lab.port("x", "c")["state"] == "up"
+    });
+    lab.run(&["ping", "-n", "-c", "1", "-W", "2", "10.9.0.2"]).ok();
+    assert!(others.runs());
+    assert_eq!(others.end(), Pings { sent: 1000, received: 1000 });
+    // One in a namespace, whose neighbours still know its address.
+    let mac = lab.port("x", "a")["mac"].clone();
+    lab.run_in("na", &["ip", "link", "del", "eth0"]).ok();
+    eventually("the port is back", 5, || {
+        let port = lab.port("x", "a");
+        port["state"] == "up" && lab.run_in("na", &["ip", "link", "show", "eth0"]).exit == Some(0)
+    });
+    assert_eq!(lab.port("x", "a")["mac"], mac);
+    lab.ping("nb", "10.9.0.1");
+    at_rest(&lab, "x");
+    lab.end();
+}
+
+#[test]
+fn a_netdev_that_is_renamed_stays_the_ports() {
+    let lab = Lab::new();
+    lab.up("x", &PORTS);
+    lab.run_in("na", &["ip", "link", "set", "eth0", "down"]).ok();
+    lab.run_in("na", &["ip", "link", "set", "eth0", "name", "lan0"]).ok();
+    lab.run_in("na", &["ip", "link", "set", "lan0", "up", "address", "02:00:00:00:00:99"]).ok();
+    eventually("the new name and address are known", 2, || {
+        let port = lab.port("x", "a");
+        port["ifname"] == "lan0" && port["mac"] == "02:00:00:00:00:99" && port["state"] == "up"
+    });
+    lab.ping("na", "10.9.0.2");
+    lab.end();
+}

@@ -1,0 +1,70 @@
+//! What a switch needs of the host and of its user, and what it says without.
+
+use crate::mistakes::{check, with_a_switch};
+
+#[test]
+fn without_the_privileges() {
+    let lab = with_a_switch();
+    let before = lab.inventory();
+    let nobody = ["setpriv", "--reuid=65534", "--regid=65534", "--clear-groups", "--inh-caps=-all"];
+    let as_nobody = |words: &[&str]| lab.run(&[&nobody[..], &["/run/bin/netloom"], words].concat());
+    for words in [
+        &["up", "--name", "y", "--port", "c=tap"][..],
+        &["up", "-d", "--name", "y", "--port", "c=tap,netns=nc"],
+        &["demo"],
+        &["port", "ls"],
+        &["fdb", "flush"],
+        &["down", "x"],
+        &["down", "--all"],
+        &["exec", "na", "--", "true"],
+    ] {
+        let answer = as_nobody(words);
+        let message = answer.refused(4);
+        assert!(message.contains("needs "), "{answer:#?}");
+        assert!(answer.hint().contains("root"), "{answer:#?}");
+        assert_eq!(lab.inventory(), before, "{words:?}");
+    }
+    // Each one by itself, for root.
+    let specs = [
+        ("net_admin", "c=tap,netns=nc", "CAP_NET_ADMIN"),
+        ("net_admin", "c=tap", "CAP_NET_ADMIN"),
+        ("sys_admin", "c=tap,netns=nc", "CAP_SYS_ADMIN"),
+        ("net_broadcast", "c=tap", "CAP_NET_BROADCAST"),
+    ];
+    for (lacking, spec, named) in specs {
+        let bounds = format!("--bounding-set=-{lacking}");
+        let words =
+            ["setpriv", &bounds, "/run/bin/netloom", "up", "-d", "--name", "y", "--port", spec];
+        let answer = lab.run(&words);
+        let message = answer.refused(4);
+        assert!(message.contains(named), "{answer:#?}");
+        assert_eq!(lab.inventory(), before, "{lacking}");
+    }
+    // What asks for nothing needs nothing.
+    as_nobody(&["doctor"]).ok();
+    as_nobody(&["--help"]).ok();
+    as_nobody(&["completions", "bash"]).ok();
+    lab.end();
+}
+
+#[test]
+fn without_dev_net_tun() {
+    let lab = with_a_switch();
+    // The lab's own mounts: no other test sees this.
+    lab.run(&["mount", "-t", "tmpfs", "tmpfs", "/dev/net"]).ok();
+    check(
+        &lab,
+        &[
+            (
+                1,
+                &["up", "-d", "--name", "y", "--port", "c=tap,netns=nc"],
+                "/dev/net/tun",
+                "modprobe tun",
+            ),
+            (1, &["up", "--name", "y", "--port", "c=tap"], "/dev/net/tun", "modprobe tun"),
+            (1, &["port", "add", "c=tap"], "/dev/net/tun", "modprobe tun"),
+            (1, &["demo"], "/dev/net/tun", "modprobe tun"),
+        ],
+    );
+    lab.end();
+}

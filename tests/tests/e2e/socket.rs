@@ -1,0 +1,162 @@
+//! The control socket: who may speak, and what garbage does to a switch. Nothing.
+
+use std::io::{Read, Write};
+use std::os::unix::fs::{FileTypeExt, PermissionsExt};
+use std::os::unix::net::{UnixListener, UnixStream};
+use std::time::Duration;
+
+use serde_json::{Value, json};
+use tests::lab::{Lab, Pings, eventually};
+
+const SOCKET: &str = "/run/netloom/x/control.sock";
+
+fn connect(lab: &Lab) -> UnixStream {
+    let stream = UnixStream::connect(lab.path(SOCKET)).expect("the control socket");
+    stream.set_read_timeout(Some(Duration::from_secs(10))).expect("a timeout");
+    stream
+}
+
+/// Everything the switch says until it hangs up.
+fn said(mut stream: UnixStream) -> String {
+    let mut text = String::new();
+    // Hanging up on unread bytes looks like this to the sender.
+    if let Err(error) = stream.read_to_string(&mut text) {
+        assert_eq!(error.kind(), std::io::ErrorKind::ConnectionReset, "{error}");
+    }
+    text
+}
+
+#[test]
+fn the_run_time_files_are_where_they_belong() {
+    let lab = Lab::new();
+    lab.up("x", &["a=tap"]);
+    let socket = std::fs::symlink_metadata(lab.path(SOCKET)).expect("the socket");
+    assert!(socket.file_type().is_socket());
+    assert_eq!(socket.permissions().mode() & 0o777, 0o660);
+    assert!(lab.path("/run/netloom/x/log").is_file());
+    // A directory of the user's choice.
+    let own = ["env", "NETLOOM_RUN_DIR=/run/files/own", "/run/bin/netloom"];
+    let with_own = |words: &[&str]| lab.run(&[&own, words].concat());
+    with_own(&["up", "-d", "--name", "x", "--port", "b=tap"]).ok();
+    assert!(lab.path("/run/files/own/x/control.sock").exists());
+    let rows = with_own(&["port", "ls", "--json"]).json();
+    assert_eq!((rows.as_array().expect("rows").len(), &rows[0]["name"]), (1, &json!("b")));
+    with_own(&["down", "x"]).ok();
+    assert!(!lab.path("/run/files/own/x").exists());
+    lab.end();
+}
+
+#[test]
+fn garbage_is_told_so_and_hung_up_on() {
+    let lab = Lab::new();
+    lab.up("x", &["a=tap,netns=na,addr=10.9.0.1/24", "b=tap,netns=nb,addr=10.9.0.2/24"]);
+    let pid = lab.pid("x");
+    let open = || std::fs::read_dir(lab.path(format!("/proc/{pid}/fd"))).expect("fds").count();
+    let before = open();
+    let mut pings = lab.pinging("na", "10.9.0.2", &["-i", "0.002", "-c", "1500"]);
+
+    let hello = "{\"netloom\":1}\n";
+    let huge = "x".repeat(3 << 20);
+    let deep = format!("{hello}{}\n", "[".repeat(100_000));
+    let garbage: [&[u8]; 10] = [
+        b"\x00\xff\xfe\x80\n",
+        b"GET / HTTP/1.1\r\n\r\n",
+        b"\n",
+        b"{\"netloom\":99}\n",
+        b"{\"netloom\":-1}\n",
+        b"{\"netloom\":1}\nnonsense\n",
+        b"{\"netloom\":1}\n{\"launch\":{}}\n",
+        b"{\"netloom\":1}\n{\"port_del\":{\"nmae\":\"a\"}}\n",
+        huge.as_bytes(),
+        deep.as_bytes(),
+    ];
+    for bytes in garbage {
+        let mut stream = connect(&lab);
+        // It may hang up before all of it is written.
+        let _ = stream.write_all(bytes);
+        let text = said(stream);
+        let start = String::from_utf8_lossy(&bytes[..bytes.len().min(60)]);
+        let last: Value = serde_json::from_str(text.lines().last().unwrap_or_default())
+            .unwrap_or_else(|_| panic!("{start:?}: {text:?}"));
+        assert!(last["failed"]["why"].is_string(), "{start:?}: {text}");
+        lab.netloom(&["ls"]).ok();
+    }
+    // Half a line and gone; nothing and gone; half a line and still there.
+    connect(&lab).write_all(b"{\"netl").expect("written");
+    drop(connect(&lab));
+    let silent: Vec<_> = (0..40).map(|_| connect(&lab)).collect();
+    let mut halves = connect(&lab);
+    halves.write_all(b"{\"netloom\":1}\n{\"po").expect("written");
+    lab.netloom(&["port", "ls"]).ok();
+    // The other half may come later.
+    halves.write_all(b"rts\":{}}\n").expect("written");
+    let mut answer = [0; 4096];
+    let mut text = String::new();
+    while text.lines().count() < 2 || !text.ends_with('\n') {
+        let length = halves.read(&mut answer).expect("an answer");
+        text += &String::from_utf8_lossy(&answer[..length]);
+    }
+    assert!(text.lines().nth(1).is_some_and(|line| line.starts_with("{\"done\":[")), "{text}");
+    drop((silent, halves));
+
+    // One that asks a lot and reads nothing keeps nobody waiting.
+    let mut deaf = connect(&lab);
+    deaf.set_write_timeout(Some(Duration::from_millis(200))).expect("a timeout");
+    deaf.write_all(hello.as_bytes()).expect("written");
+    for _ in 0..2000 {
+        if deaf.write_all(b"{\"stats\":{\"port\":null}}\n").is_err() {
+            break;
+        }
+    }
+    lab.netloom(&["stats"]).ok();
+    drop(deaf);
+
+    assert!(pings.runs(), "all of it while the pings ran");
+    assert_eq!(pings.end(), Pings { sent: 1500, received: 1500 });
+    eventually("every connection is closed", 5, || open() == before);
+    lab.end();
+}
+
+#[test]
+fn several_requests_in_one_conversation() {
+    let lab = Lab::new();
+    lab.up("x", &["a=tap"]);
+    let mut stream = connect(&lab);
+    stream
+        .write_all(
+            b"{\"netloom\":1}\n{\"info\":{}}\n{\"port_del\":{\"name\":\"b\"}}\n{\"vlans\":{}}\n",
+        )
+        .expect("written");
+    stream.shutdown(std::net::Shutdown::Write).expect("half closed");
+    let text = said(stream);
+    let lines: Vec<Value> =
+        text.lines().map(|line| serde_json::from_str(line).expect("JSON")).collect();
+    assert_eq!(lines[0], json!({"netloom": 1}));
+    assert_eq!(lines[1]["done"]["name"], "x");
+    // A failed request ends no conversation.
+    assert_eq!(lines[2]["failed"]["exit"], 3);
+    assert_eq!(lines[3], json!({"done": [{"vid": 0, "members": ["a"], "untagged": ["a"]}]}));
+    lab.end();
+}
+
+#[test]
+fn a_socket_that_nobody_serves() {
+    let lab = Lab::new();
+    std::fs::create_dir_all(lab.path("/run/netloom/x")).expect("a directory");
+    drop(UnixListener::bind(lab.path(SOCKET)).expect("a socket"));
+    for words in [&["port", "ls", "--switch", "x"][..], &["stats", "--switch", "x"]] {
+        let answer = lab.netloom(words);
+        answer.refused(3);
+        assert!(answer.hint().contains("netloom down x"), "{answer:?}");
+    }
+    assert_eq!(lab.json(&["ls"])[0]["state"], "dead");
+    // A switch of the name takes its place.
+    lab.up("x", &["a=tap"]);
+    lab.netloom(&["port", "ls"]).ok();
+    lab.netloom(&["down", "x"]).ok();
+    lab.is_empty();
+    std::fs::create_dir_all(lab.path("/run/netloom/x")).expect("a directory");
+    drop(UnixListener::bind(lab.path(SOCKET)).expect("a socket"));
+    lab.netloom(&["down", "x"]).ok();
+    lab.is_empty();
+}
