@@ -40,7 +40,7 @@ fn tcp_with_a_header() {
     assert_eq!(made_frames(&stats), 0, "super-frames pass whole: {stats:?}");
 }
 
-/// The receiver's kernel throws away datagrams whose checksum is wrong.
+/// The receiver's kernel throws away datagrams whose checksum is wrong, and counts them.
 #[test]
 fn udp_without_a_header() {
     let lab = Lab::new();
@@ -48,11 +48,22 @@ fn udp_without_a_header() {
     for (from, to, address) in [(MADE, GIVEN, GIVEN_V4), (GIVEN, MADE, MADE_V4)] {
         // The longer ones are fragmented.
         for length in ["100", "1400", "8000"] {
-            let options = ["-u", "-b", "20M", "-n", "500K", "-l", length];
+            let options = ["-u", "-b", "10M", "-n", "500K", "-l", length];
+            // A few may be lost where the machine is busy; none may be wrong.
             let transfer = lab.iperf(from, to, address, &options);
-            assert!(transfer.bytes > 0 && transfer.lost == 0, "{length}: {transfer:?}");
+            assert!(transfer.bytes > 250_000, "{length}: {transfer:?}");
         }
+        assert_eq!(wrong_checksums(&lab, to), 0);
     }
+}
+
+fn wrong_checksums(lab: &Lab, netns: &str) -> u64 {
+    let table = lab.run_in(netns, &["cat", "/proc/net/snmp"]).ok();
+    let mut rows = table.lines().filter_map(|line| line.strip_prefix("Udp: "));
+    let (names, values) = (rows.next().expect("names"), rows.next().expect("values"));
+    let mut columns = names.split(' ').zip(values.split(' '));
+    let (_, value) = columns.find(|(name, _)| *name == "InCsumErrors").expect("a counter");
+    value.parse().expect("a number")
 }
 
 #[test]
