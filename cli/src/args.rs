@@ -41,10 +41,10 @@ pub struct Global {
     /// Print JSON, and errors as JSON
     #[arg(long, global = true)]
     pub json: bool,
-    /// Say more; twice, still more
+    /// Say what is done on the way
     #[arg(short, long, global = true, action = ArgAction::Count, conflicts_with = "quiet")]
     pub verbose: u8,
-    /// Say nothing but errors
+    /// Say nothing but errors and what was asked for
     #[arg(short, long, global = true)]
     pub quiet: bool,
     /// Colour the output: auto, always or never

@@ -83,7 +83,7 @@ fn queues_of(kind: &Kind, wanted: u16) -> u16 {
 
 fn adopt(number: i32, sent: Option<OwnedFd>) -> Result<Attached, Error> {
     let port = match sent {
-        Some(fd) => inherited::adopt_sent(fd)?,
+        Some(fd) => inherited::adopt_sent(fd, number)?,
         None => inherited::adopt(number)?,
     };
     let netdev = match inherited::netdev_here(&port) {

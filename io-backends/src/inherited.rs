@@ -61,13 +61,13 @@ pub fn adopt(number: RawFd) -> Result<FdPort, Error> {
     Ok(FdPort::new(fd, settled))
 }
 
-/// Takes over a descriptor that another process sent.
+/// Takes over a descriptor that another process sent, where it had this number.
 ///
 /// # Errors
 /// As [`adopt`], where they apply.
-pub fn adopt_sent(fd: OwnedFd) -> Result<FdPort, Error> {
-    let what = "the descriptor sent along";
-    let settled = settle(fd.as_fd(), what)?;
+pub fn adopt_sent(fd: OwnedFd, number: RawFd) -> Result<FdPort, Error> {
+    let what = format!("fd {number}");
+    let settled = settle(fd.as_fd(), &what)?;
     take(fd.as_fd()).map_err(|errno| Error::failed(what, crate::error::describe(&errno.into())))?;
     Ok(FdPort::new(fd, settled))
 }
@@ -154,10 +154,10 @@ mod tests {
             assert_eq!((header.vnet_header_len(), header.takes()), (12, Takes::EVERYTHING));
 
             let copy = rustix::io::dup(&header).unwrap();
-            let sent = adopt_sent(copy).unwrap();
+            let sent = adopt_sent(copy, 7).unwrap();
             assert_eq!(sent.netdev_name().as_deref(), Some("header"));
             assert!(fcntl_getfd(&sent).unwrap().contains(FdFlags::CLOEXEC));
-            assert!(adopt_sent(pipe().unwrap().0).is_err());
+            assert!(adopt_sent(pipe().unwrap().0, 7).is_err());
         });
     }
 

@@ -126,19 +126,35 @@ impl Walk<'_> {
             "destination {} is {kind}: to every member of the VLAN",
             frame.dst_key.mac()
         ));
-        let mut targets = 0;
+        let mut targets = Vec::new();
         let mut first_drop = None;
         for target in forward::flood_targets(self.tables, self.port, frame.vid, class) {
-            targets += 1;
+            targets.push(target.id);
             if let Err(reason) = self.leave(target, frame) {
                 self.say(format!("no copy out by port {}: {}", target.name, reason.name()));
                 first_drop = first_drop.or(Some(reason));
             }
         }
+        for member in self.tables.ports().filter(|port| port.rules.vlan.is_member(frame.vid)) {
+            if member.id != self.port.id && !targets.contains(&member.id) {
+                self.say(format!("not to {}: {}", member.name, self.why_not(member, class)));
+            }
+        }
         match first_drop {
-            _ if targets == 0 => Err(Drop::NoTarget),
+            _ if targets.is_empty() => Err(Drop::NoTarget),
             Some(reason) if self.answer.egress.is_empty() => Err(reason),
             _ => Ok(()),
+        }
+    }
+
+    /// Why a flooded frame leaves a member of its VLAN out.
+    fn why_not(&self, member: &PortTable, class: Class) -> &'static str {
+        match class {
+            _ if !member.link.up => "it is down",
+            _ if member.rules.isolated && self.port.rules.isolated => "both ports are isolated",
+            Class::UnknownUnicast => "its flood is off",
+            Class::Multicast => "its mcast-flood is off",
+            Class::Broadcast => "its bcast-flood is off",
         }
     }
 

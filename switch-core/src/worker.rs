@@ -2,7 +2,7 @@
 //!
 //! A turn reads the newest tables once, asks the engine for a burst, works out
 //! for all of it where the FDB will be read, then takes frame by frame through
-//! [`forward`](crate::forward) and delivers it. It allocates nothing and takes
+//! [`forward`] and delivers it. It allocates nothing and takes
 //! no lock.
 
 use std::sync::Arc;

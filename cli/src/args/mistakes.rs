@@ -86,7 +86,9 @@ fn reason(error: &clap::Error) -> (String, String) {
             (named(ContextKind::InvalidSubcommand), "no such command".to_owned())
         }
         ErrorKind::MissingSubcommand => {
-            (named(ContextKind::InvalidSubcommand), "needs a command".to_owned())
+            let words = named(ContextKind::InvalidSubcommand);
+            let inner = words.strip_prefix("netloom ").unwrap_or("command line");
+            (inner.to_owned(), "needs a command".to_owned())
         }
         ErrorKind::UnknownArgument if arg.starts_with('-') => (arg, "no such option".to_owned()),
         ErrorKind::UnknownArgument => (arg, "one word too many".to_owned()),

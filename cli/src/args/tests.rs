@@ -149,14 +149,11 @@ fn mistakes_are_one_line_and_one_hint() {
     for (line, expected) in [
         (
             &[][..],
-            "netloom: netloom: needs a command\nhint: the commands are demo, doctor, up, down, ls, \
+            "netloom: command line: needs a command\nhint: the commands are demo, doctor, up, down, ls, \
              port, fdb, vlan, stats, explain, exec, completions, man",
         ),
         (&["upp"], "netloom: upp: no such command\nhint: did you mean \"up\"?"),
-        (
-            &["port"],
-            "netloom: netloom port: needs a command\nhint: the commands are ls, add, del, set",
-        ),
+        (&["port"], "netloom: port: needs a command\nhint: the commands are ls, add, del, set"),
         (&["ls", "--jsn"], "netloom: --jsn: no such option\nhint: did you mean \"--json\"?"),
         (&["ls", "x"], "netloom: x: one word too many\nhint: usage: netloom ls [OPTIONS]"),
         (&["ls", "--switch"], "netloom: --switch: needs a value"),

@@ -23,6 +23,7 @@ const LOOK: Duration = Duration::from_millis(10);
 /// # Errors
 /// Exit 3 when there is no such switch, 1 when something could not be removed.
 pub(super) fn run(global: &Global, down: &Down) -> Result<(), CliError> {
+    contradiction(global, down)?;
     let chosen = if down.all {
         rundir::switches()
     } else {
@@ -46,6 +47,17 @@ pub(super) fn run(global: &Global, down: &Down) -> Result<(), CliError> {
         _ => output::changed(global, &all)?,
     }
     failed.map_or(Ok(()), Err)
+}
+
+/// `--switch` next to `--all`, or to another name, says two things at once.
+fn contradiction(global: &Global, down: &Down) -> Result<(), CliError> {
+    let Some(switch) = &global.switch else { return Ok(()) };
+    let why = match &down.name {
+        Some(name) if name != switch => format!("can't go with the name {name}"),
+        None if down.all => "can't go with --all".into(),
+        _ => return Ok(()),
+    };
+    Err(CliError::usage(format!("--switch {switch}"), why))
 }
 
 /// The switch a name means, dead or running; without a name the only one there is.
@@ -107,7 +119,7 @@ fn clean_up(dir: &RunDir) -> Result<Changed, CliError> {
     let mut hints = Vec::new();
     if let Some(mut journal) = Journal::left_behind(&rundir::parent(), dir.name())? {
         let report = journal.undo();
-        changed.extend(report.undone.iter().map(|thing| format!("{thing} removed")));
+        changed.extend(report.undone.iter().cloned());
         hints = daemon::leftovers(&report);
         if let Some(error) = report.kept.into_iter().next() {
             return Err(CliError::from(error));

@@ -46,7 +46,9 @@ pub fn run(cli: &Cli) -> Result<(), CliError> {
 
 /// The switch that the command means.
 fn reach(global: &Global) -> Result<Client, CliError> {
-    Client::connect(&rundir::chosen(global.switch.as_deref())?)
+    let dir = rundir::chosen(global.switch.as_deref())?;
+    output::note(global, &format!("asking switch {} at {}", dir.name(), dir.socket().display()));
+    Client::connect(&dir)
 }
 
 /// Has the switch change something, and says what.

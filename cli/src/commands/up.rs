@@ -27,11 +27,16 @@ pub(super) fn run(global: &Global, up: &Up) -> Result<(), CliError> {
     let (name, config) = described(global, up)?;
     // Asked once, before the process leaves the directory it may be relative to.
     crate::rundir::parent();
+    output::note(
+        global,
+        &format!("switch {name} keeps its files in {}", RunDir::of(&name).path().display()),
+    );
     if up.detach {
         return detach(global, &name, &config);
     }
     let daemon = Daemon::start(&name, &config)?;
     output::changed(global, &daemon.report())?;
+    output::hint(global, "Ctrl-C stops it and removes what it made");
     daemon.serve();
     Ok(())
 }

@@ -199,8 +199,14 @@ impl Daemon {
                 let report = self.take_away();
                 Reply::Done(requests::stopped(self.name(), &report))
             }
-            Ok(document) => Reply::Done(document),
-            Err(error) => Reply::Failed(Failure::from(error)),
+            Ok(document) => {
+                self.log_changes(&document);
+                Reply::Done(document)
+            }
+            Err(error) => {
+                self.log.line(&format!("refused: {error}"));
+                Reply::Failed(Failure::from(error))
+            }
         };
         self.server.reply(client, &reply, self.poll.registry());
         if self.stopping {
@@ -226,9 +232,17 @@ impl Daemon {
         report
     }
 
+    /// Who looks into the log later wants to know what was changed, and when.
+    fn log_changes(&mut self, document: &serde_json::Value) {
+        let changed = document.get("changed").and_then(serde_json::Value::as_array);
+        for line in changed.into_iter().flatten().filter_map(serde_json::Value::as_str) {
+            self.log.line(line);
+        }
+    }
+
     fn log_report(&mut self, title: &str, report: &Report) {
         for undone in &report.undone {
-            self.log.line(&format!("{title}: removed {undone}"));
+            self.log.line(&format!("{title}: {undone}"));
         }
         for kept in &report.kept {
             self.log.line(&format!("{title}: {kept}"));

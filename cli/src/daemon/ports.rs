@@ -175,7 +175,6 @@ impl Daemon {
         self.switch.remove_port(member.id);
         self.settle();
         self.workers.remove(member.id);
-        self.log.line(&format!("port {name} removed"));
         Some(self.journal.undo_port(name))
     }
 

@@ -15,7 +15,7 @@ use switch_core::{Frame, Mac, Vid};
 
 use super::{Daemon, documents, hints};
 use crate::api::{Changed, Request, SwitchRow};
-use crate::config::{parse_settings, parse_spec};
+use crate::config::{SwitchConfig, merge, parse_settings, parse_spec};
 use crate::error::CliError;
 
 type Answer = Result<Value, CliError>;
@@ -113,6 +113,11 @@ impl Daemon {
         if self.switch.port_named(&port.name).is_some() {
             return Err(CliError::failed(what, "the switch has a port of this name already"));
         }
+        // What two ports can't share is known before anything is made.
+        merge(
+            SwitchConfig { config: self.configuration(), ..SwitchConfig::default() },
+            vec![port.clone()],
+        )?;
         let sent = descriptors.into_iter().next();
         if matches!(port.link.kind, Kind::Fd(_)) && sent.is_none() {
             return Err(CliError::failed(what, "no descriptor came with the request"));
@@ -187,8 +192,11 @@ impl Daemon {
                 && vid.is_none_or(|vid| vid == entry.vid)
                 && (include_static || !entry.is_static)
         });
-        let changed = if gone == 0 { vec![] } else { vec![format!("{} flushed", entries(gone))] };
-        document(&Changed { changed, hints: Vec::new() })
+        if gone == 0 {
+            let hints = vec!["there was nothing to flush".to_owned()];
+            return document(&Changed { changed: Vec::new(), hints });
+        }
+        changed(format!("{} flushed", entries(gone)))
     }
 
     fn stats(&mut self, port: Option<&str>) -> Answer {
@@ -227,7 +235,7 @@ impl Daemon {
 /// What `down` reports.
 pub(super) fn stopped(name: &str, report: &Report) -> Value {
     let mut changed = vec![format!("switch {name} stopped")];
-    changed.extend(report.undone.iter().map(|thing| format!("{thing} removed")));
+    changed.extend(report.undone.iter().cloned());
     let changed = Changed { changed, hints: leftovers(report) };
     serde_json::to_value(changed).unwrap_or_default()
 }

@@ -90,6 +90,14 @@ pub fn hint(global: &Global, text: &str) {
     let _ = writeln!(stderr, "{} {text}", paint.cyan("hint:"));
 }
 
+/// Tells on standard error what the program is about to do, if the user wants to know (`-v`).
+pub fn note(global: &Global, text: &str) {
+    if global.verbose > 0 && !global.json {
+        // A closed standard error is no reason to fail.
+        let _ = writeln!(io::stderr(), "{text}");
+    }
+}
+
 /// Standard output can't be written.
 pub fn refused(error: &io::Error) -> CliError {
     CliError::failed("standard output", describe(error))

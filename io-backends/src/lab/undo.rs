@@ -117,7 +117,7 @@ impl Undo<'_> {
                 if let Some(&processes) = self.residents.get(&namespace.inode) {
                     self.report.left.push(Left { namespace: name.into(), processes });
                 }
-                Ok(Some(format!("namespace {name}")))
+                Ok(Some(format!("namespace {name} removed")))
             }
         }
     }
@@ -127,13 +127,13 @@ fn delete(netdev: &Netdev) -> Result<String, Error> {
     if let Some((place, link)) = netdev.locate()? {
         place.links(|links| links.delete(&link))?;
     }
-    Ok(netdev.label())
+    Ok(format!("{} removed", netdev.label()))
 }
 
 /// Brings a borrowed netdev home and makes it what it was.
 fn give_back(netdev: &Netdev, loan: &Loan) -> Result<String, Error> {
     let label = loan.home.place.netdev(&loan.home.name);
-    let Some((place, link)) = netdev.locate()? else { return Ok(label) };
+    let Some((place, link)) = netdev.locate()? else { return Ok(format!("{label} is gone")) };
     if loan.home.place.identity()? != loan.home.namespace {
         let why = format!("it is left in {place}: {} is another namespace now", loan.home.place);
         return Err(Error::failed(label, why));
@@ -141,7 +141,7 @@ fn give_back(netdev: &Netdev, loan: &Loan) -> Result<String, Error> {
     let home = &loan.home.place;
     let link = move_netdev(&link, &place, home, Some(&loan.home.name), |_| Ok(()))?;
     restore(home, &link, loan)?;
-    Ok(label)
+    Ok(format!("{label} given back"))
 }
 
 fn restore(home: &Place, link: &LinkInfo, loan: &Loan) -> Result<(), Error> {

@@ -45,7 +45,7 @@ fn after_a_kill_what_was_made_goes_and_nothing_else() {
     let mut next = killed(first, &run);
     let report = next.undo();
     let netdev = format!("netdev mv in namespace {}", there.name);
-    assert_eq!(report.undone, [netdev, format!("namespace {name}")]);
+    assert_eq!(report.undone, [format!("{netdev} removed"), format!("namespace {name} removed")]);
     assert_eq!((report.left, report.kept), (vec![], vec![]));
     assert!(!exists(&name) && exists(&there.name));
     assert_eq!(find(&place, "mv"), None);
@@ -181,7 +181,7 @@ fn two_switches_share_a_namespace() {
     assert_eq!(two.namespace("b", &name).unwrap(), Found::There);
     assert_eq!(one.undo().undone, Vec::<String>::new());
     assert!(exists(&name));
-    assert_eq!(two.undo_port("b").undone, [format!("namespace {name}")]);
+    assert_eq!(two.undo_port("b").undone, [format!("namespace {name} removed")]);
     assert!(!exists(&name));
 }
 
@@ -192,9 +192,9 @@ fn a_port_takes_only_its_own() {
     for (port, name) in [("a", &shared), ("b", &shared), ("b", &own)] {
         journal.namespace(port, name).unwrap();
     }
-    assert_eq!(journal.undo_port("b").undone, [format!("namespace {own}")]);
+    assert_eq!(journal.undo_port("b").undone, [format!("namespace {own} removed")]);
     assert!(exists(&shared) && !exists(&own));
-    assert_eq!(journal.undo().undone, [format!("namespace {shared}")]);
+    assert_eq!(journal.undo().undone, [format!("namespace {shared} removed")]);
 }
 
 #[test]
