@@ -1,6 +1,6 @@
 //! One worker's thread: turns while there is traffic, sleep when there is none.
 //!
-//! The control side sends [`Order`]s through a bounded channel and wakes the
+//! The control side sends orders through a bounded channel and wakes the
 //! thread; orders are carried out between turns, never in one. The thread
 //! reads the clock once a turn.
 

@@ -5,7 +5,7 @@
 //! are opened in the calling thread's namespace, before the netdev moves:
 //! afterwards a further queue would find nothing there and make a new netdev.
 //!
-//! Of several queues each flow keeps to one: see [`crate::steer`].
+//! Of several queues each flow keeps to one: see the `steer` module.
 //! A netdev with one queue is made single-queue: as a multi-queue one it takes
 //! some 6 MB more kernel memory (room for 256 queues) and hashes each frame.
 
