@@ -4,7 +4,8 @@ use std::io::{self, BufRead, BufReader, IoSlice, Read, Write};
 use std::mem::MaybeUninit;
 use std::os::fd::{AsFd, BorrowedFd};
 use std::os::unix::net::UnixStream;
-use std::time::Duration;
+use std::thread;
+use std::time::{Duration, Instant};
 
 use io_backends::error::describe;
 use rustix::net::{
@@ -17,10 +18,16 @@ use serde::de::DeserializeOwned;
 
 use crate::api::{Failure, Hello, LONGEST_LINE, Request, VERSION};
 use crate::error::{CliError, PRIVILEGE};
-use crate::rundir::RunDir;
+use crate::rundir::{RunDir, State};
 
 /// How long a switch may take for an answer; making a port of many queues takes a second.
 const PATIENCE: Duration = Duration::from_secs(30);
+
+/// How long a switch that does not answer may look dead without being on its way out.
+const DYING: Duration = Duration::from_secs(5);
+
+/// The time between two looks at it.
+const LOOK: Duration = Duration::from_millis(10);
 
 /// A conversation with a running switch.
 #[derive(Debug)]
@@ -138,6 +145,36 @@ impl Client {
             | io::ErrorKind::ConnectionReset => self.failed("it ended without an answer"),
             _ => self.failed(describe(error)),
         }
+    }
+}
+
+/// Waits for the end of a switch that was killed: the kernel takes a while to
+/// end a process, the longer the more TAPs it held. Whether that is so; not
+/// when the switch answers, or goes on not answering.
+pub fn dies(dir: &RunDir) -> bool {
+    let deadline = Instant::now() + DYING;
+    loop {
+        let pid = match dir.state() {
+            None | Some(State::Dead) => return true,
+            Some(State::Running(pid)) => pid,
+        };
+        if !is_exiting(pid) {
+            let answer = Client::connect_within(dir, LOOK);
+            let lives = answer.map_or_else(|error| error.exit == PRIVILEGE, |_| true);
+            if lives || Instant::now() >= deadline {
+                return false;
+            }
+        }
+        thread::sleep(LOOK);
+    }
+}
+
+/// Whether a process is on its way out: a descriptor table is one of the first
+/// things it gives up, and long before the descriptors are closed.
+fn is_exiting(pid: u32) -> bool {
+    match std::fs::read_dir(format!("/proc/{pid}/fd")) {
+        Ok(mut descriptors) => descriptors.next().is_none(),
+        Err(error) => error.kind() == io::ErrorKind::NotFound,
     }
 }
 

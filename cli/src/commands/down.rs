@@ -1,22 +1,14 @@
 //! `netloom down`.
 
-use std::thread;
-use std::time::{Duration, Instant};
-
 use io_backends::lab::Journal;
 
 use crate::api::{Changed, Request};
 use crate::args::{Down, Global};
-use crate::client::Client;
+use crate::client::{Client, dies};
 use crate::daemon;
-use crate::error::{CliError, PRIVILEGE};
+use crate::error::CliError;
 use crate::output;
 use crate::rundir::{self, RunDir, State};
-
-/// How long a killed switch may take to be gone.
-const DYING: Duration = Duration::from_secs(5);
-/// The time between two looks.
-const LOOK: Duration = Duration::from_millis(10);
 
 /// Stops switches and removes what they made; cleans up after killed ones.
 ///
@@ -94,23 +86,6 @@ fn stop(dir: &RunDir, state: State) -> Result<Changed, CliError> {
         Err(_) if dies(dir) => clean_up(dir),
         answer => answer,
     }
-}
-
-/// Whether a switch that did not answer is dead, or soon will be: the kernel
-/// takes a moment to end a process that was killed, the longer the more TAPs it held.
-fn dies(dir: &RunDir) -> bool {
-    let deadline = Instant::now() + DYING;
-    while dir.state().is_some_and(|state| state != State::Dead) {
-        let lives = match Client::connect_within(dir, LOOK) {
-            Ok(_) => true,
-            Err(error) => error.exit == PRIVILEGE,
-        };
-        if lives || Instant::now() >= deadline {
-            return false;
-        }
-        thread::sleep(LOOK);
-    }
-    true
 }
 
 /// Removes what a killed switch left.

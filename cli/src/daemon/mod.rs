@@ -30,6 +30,7 @@ use switch_core::fdb::Seed;
 use switch_core::{PortId, Switch};
 
 use crate::api::{Changed, Failure, Reply};
+use crate::client::dies;
 use crate::config::SwitchConfig;
 use crate::error::CliError;
 use crate::rundir::{self, RunDir};
@@ -270,7 +271,10 @@ impl Daemon {
 }
 
 fn open_journal(dir: &RunDir) -> Result<Journal, CliError> {
-    Journal::open(&rundir::parent(), dir.name()).map_err(|error| {
+    let open = || Journal::open(&rundir::parent(), dir.name());
+    // One of this name that was just killed may still be on its way out.
+    let opened = open().or_else(|error| if dies(dir) { open() } else { Err(error) });
+    opened.map_err(|error| {
         let hint = match dir.state() {
             Some(rundir::State::Running(_)) => {
                 format!("`netloom down {0}` stops it; --name takes another name", dir.name())
