@@ -36,6 +36,7 @@ pub use capture::{Capture, Frames};
 pub use frame::{BROADCAST, EXPERIMENTAL, Frame, mac};
 pub use handing::duplicate;
 pub use nic::Nic;
+pub use program::path as program;
 pub use running::Running;
 pub use stats::{Stats, at_rest};
 pub use tools::has;

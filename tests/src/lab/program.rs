@@ -5,7 +5,10 @@ use std::process::Command;
 use std::sync::OnceLock;
 
 /// The built program.
-pub(super) fn path() -> &'static Path {
+///
+/// # Panics
+/// When it does not build, or was not built where the tests were.
+pub fn path() -> &'static Path {
     static PROGRAM: OnceLock<PathBuf> = OnceLock::new();
     PROGRAM.get_or_init(|| {
         let profile = profile_directory();

@@ -46,7 +46,8 @@ fn in_the_foreground_it_ends_with_a_signal_and_takes_everything_along() {
         assert_eq!(lab.pid("x"), switch.pid());
         switch.signal(signal);
         let answer = switch.wait(10);
-        assert_eq!((answer.exit, answer.err.as_str()), (Some(0), ""), "{answer:?}");
+        assert_eq!(answer.exit, Some(0), "{answer:?}");
+        assert!(!answer.err.contains("netloom: "), "{answer:?}");
         lab.is_empty();
     }
 }
@@ -88,6 +89,19 @@ fn up_cleans_up_after_a_killed_switch_of_its_name() {
     assert!(!left.contains(&"/run/netns/na".to_owned()), "{left:?}");
     assert_eq!(lab.json(&["ls"]).as_array().expect("rows").len(), 1);
     lab.end();
+}
+
+#[test]
+fn a_killed_switch_of_many_ports_takes_a_while_to_die_and_nobody_need_wait() {
+    let lab = Lab::new();
+    let ports: Vec<_> = (0..64).map(|n| format!("p{n}=tap,netns=n{n}")).collect();
+    let ports: Vec<_> = ports.iter().map(String::as_str).collect();
+    lab.up("x", &ports);
+    lab.signal(lab.pid("x"), "KILL");
+    lab.up("x", &ports);
+    lab.signal(lab.pid("x"), "KILL");
+    lab.netloom(&["down", "x"]).ok();
+    lab.is_empty();
 }
 
 #[test]

@@ -1,7 +1,9 @@
 //! The built program, end to end: real TAPs in real namespaces, on a host that
 //! each test has for itself. Needs root, and the tools that `tests/run` installs.
 
+mod commands;
 mod control;
+mod documents;
 mod faults;
 mod files;
 mod forwarding;
@@ -12,5 +14,6 @@ mod mistakes;
 mod namespaces;
 mod privileges;
 mod socket;
+mod this_host;
 mod usage;
 mod vlans;
