@@ -201,6 +201,3 @@ impl Engine for EpollEngine {
         }
     }
 }
-
-#[cfg(test)]
-mod tests;

@@ -52,3 +52,6 @@ pub trait FdEngine: Engine {
     /// A handle that ends this engine's sleep.
     fn waker(&self) -> Waker;
 }
+
+#[cfg(test)]
+mod tests;

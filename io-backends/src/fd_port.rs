@@ -32,6 +32,17 @@ pub enum Device {
     Macvtap,
 }
 
+/// Why a read brought no frame.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) enum ReadFault {
+    /// There is no device any more.
+    Gone,
+    /// The kernel had one and could not hand it over; the next may follow.
+    Lost,
+    /// None waits.
+    Empty,
+}
+
 /// One queue of a TAP or macvtap.
 #[derive(Debug)]
 pub struct FdPort {
@@ -110,9 +121,13 @@ impl FdPort {
     /// The bytes to write for a frame: its device header, set in its headroom, and the frame.
     ///
     /// # Errors
-    /// [`TxError::Refused`] for a frame this port does not take.
+    /// [`TxError::Refused`] for a frame this port does not take, [`TxError::Down`]
+    /// once its device was found gone.
     #[inline]
     pub fn begin_transmit<'f>(&self, frame: &'f mut Frame) -> Result<&'f [u8], TxError> {
+        if self.gone {
+            return Err(TxError::Down);
+        }
         if frame.len() < MIN_FRAME || !self.settled.takes.accepts(&frame.offload) {
             return Err(TxError::Refused);
         }
@@ -123,6 +138,18 @@ impl FdPort {
         let buffer = frame.with_header(vnet::LEN);
         buffer[..vnet::LEN].copy_from_slice(&header);
         Ok(buffer)
+    }
+
+    /// What a failed read means, and remembers when it means that the device is gone.
+    pub(crate) fn receive_fault(&mut self, errno: Errno) -> ReadFault {
+        if tells_gone(errno) {
+            self.gone = true;
+            ReadFault::Gone
+        } else if lost_one_frame(errno) {
+            ReadFault::Lost
+        } else {
+            ReadFault::Empty
+        }
     }
 
     /// What a failed write means, and remembers when it means that the device is gone.
@@ -164,18 +191,17 @@ impl Port for FdPort {
                     self.finish_receive(frame, len);
                     filled += 1;
                 }
-                Err(errno) if tells_gone(errno) => self.gone = true,
-                Err(errno) if lost_one_frame(errno) => {}
-                Err(_) => break,
+                Err(errno) => {
+                    if self.receive_fault(errno) == ReadFault::Empty {
+                        break;
+                    }
+                }
             }
         }
         if filled == 0 && self.gone { Err(PortFault::Gone) } else { Ok(filled) }
     }
 
     fn transmit(&mut self, frame: &mut Frame) -> Result<(), TxError> {
-        if self.gone {
-            return Err(TxError::Down);
-        }
         let bytes = self.begin_transmit(frame)?;
         match retry_on_intr(|| write(&self.fd, bytes)) {
             Ok(_) => Ok(()),

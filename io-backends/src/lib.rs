@@ -32,6 +32,7 @@ mod tap_info;
 #[cfg(any(test, feature = "testing"))]
 pub mod testing;
 mod tun;
+pub mod uring;
 pub mod vnet;
 pub mod waker;
 #[cfg(any(test, feature = "bench", feature = "testing"))]

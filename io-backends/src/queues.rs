@@ -138,8 +138,30 @@ impl<X> Queues<X> {
         member.queues.first_mut()
     }
 
-    /// Puts a queue to the end of the line, unless it stands there already.
+    /// Every port.
+    pub(crate) fn ids(&self) -> Vec<PortId> {
+        self.ports.iter().flatten().map(|member| member.id).collect()
+    }
+
+    /// A port's queues.
+    pub(crate) fn of(&self, id: PortId) -> impl Iterator<Item = (QueueId, &Queue<X>)> {
+        let place = self.ports.get(id.index()).and_then(Option::as_ref);
+        let queues =
+            place.filter(|member| member.id == id).map_or(&[][..], |member| &member.queues);
+        (0..).map(move |queue| QueueId { port: id, queue }).zip(queues)
+    }
+
+    /// Whether the port is here and its device was not found gone.
+    pub(crate) fn serves(&self, id: PortId) -> bool {
+        let place = self.ports.get(id.index()).and_then(Option::as_ref);
+        place.is_some_and(|member| member.id == id && !member.gone)
+    }
+
+    /// Puts a queue to the end of the line, unless it stands there already or its device is gone.
     pub(crate) fn line_up(&mut self, id: QueueId, broken: bool) {
+        if !self.serves(id.port) {
+            return;
+        }
         let Some(queue) = self.find(id) else { return };
         queue.broken |= broken;
         if !std::mem::replace(&mut queue.ready, true) {

@@ -7,9 +7,10 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use io_backends::epoll::EpollEngine;
 use io_backends::fd_engine::FdEngine;
 use io_backends::testing::{RawSocket, in_own_netns};
-use io_backends::{lab, tap};
+use io_backends::uring::UringEngine;
+use io_backends::{Error, lab, tap};
 use switch_core::memory::Wire;
-use switch_core::{Burst, Engine, PortId, Tx};
+use switch_core::{Burst, PortId, Tx};
 
 struct Counting;
 
@@ -32,10 +33,16 @@ unsafe impl GlobalAlloc for Counting {
 #[global_allocator]
 static ALLOCATOR: Counting = Counting;
 
+/// One test for both: the count is the whole process's.
 #[test]
 fn turns_with_traffic_allocate_nothing() {
-    in_own_netns(|| {
-        let mut engine = EpollEngine::new().unwrap();
+    allocates_nothing(EpollEngine::new);
+    allocates_nothing(UringEngine::new);
+}
+
+fn allocates_nothing<E: FdEngine + 'static>(make: fn() -> Result<E, Error>) {
+    in_own_netns(move || {
+        let mut engine = make().unwrap();
         let id = |number| PortId { number, generation: 0 };
         let mut sockets = Vec::new();
         for (number, name) in ["first", "second", "doomed"].into_iter().enumerate() {
