@@ -45,7 +45,8 @@ pub fn explain(
 ) -> Option<Explanation> {
     let port = tables.port(ingress)?;
     let mut answer = Explanation { drop: None, vid: None, egress: Vec::new(), steps: Vec::new() };
-    answer.drop = Walk { tables, fdb, now, port, frame, answer: &mut answer }.walk().err();
+    let copy = Frame::new();
+    answer.drop = Walk { tables, fdb, now, port, frame, copy, answer: &mut answer }.walk().err();
     if let Some(reason) = answer.drop {
         answer.steps.push(format!("dropped: {}: {}", reason.name(), reason.text()));
     }
@@ -58,6 +59,8 @@ struct Walk<'w> {
     now: u32,
     port: &'w PortTable,
     frame: &'w Frame,
+    /// The frame in the form it leaves in by one port.
+    copy: Frame,
     answer: &'w mut Explanation,
 }
 
@@ -160,11 +163,10 @@ impl Walk<'_> {
 
     fn leave(&mut self, target: &PortTable, frame: &Admitted) -> Result<(), Drop> {
         let edit = forward::way_out(target, frame);
-        let mut copy = Frame::new();
-        copy.copy_from(self.frame);
-        edit_tag(&mut copy, edit);
-        forward::check_egress(target, &copy)?;
-        let finish = match forward::hand_over(target, &copy)? {
+        self.copy.copy_from(self.frame);
+        edit_tag(&mut self.copy, edit);
+        forward::check_egress(target, &self.copy)?;
+        let finish = match forward::hand_over(target, &self.copy)? {
             Handover::Whole => String::new(),
             Handover::Finished => ", its checksum finished".to_owned(),
             Handover::Cut(cut) => format!(", cut into {} frames", cut.count()),
