@@ -36,11 +36,15 @@ pub(crate) enum Width {
 
 /// What a program is run for (`enum bpf_prog_type`).
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub(crate) struct Kind(u32);
+pub(crate) struct Kind {
+    number: u32,
+    /// Flags that such programs are loaded with.
+    flags: u32,
+}
 
 impl Kind {
     /// For a frame as it stands in the kernel's buffers, from its first byte.
-    pub(crate) const SOCKET_FILTER: Kind = Kind(1);
+    pub(crate) const SOCKET_FILTER: Kind = Kind { number: 1, flags: 0 };
 }
 
 impl Insn {
@@ -123,6 +127,12 @@ struct LoadArguments {
     count: u32,
     instructions: u64,
     license: u64,
+    /// No log of the verifier is asked for.
+    log_level: u32,
+    log_size: u32,
+    log: u64,
+    kernel_version: u32,
+    flags: u32,
 }
 
 /// Has the kernel verify and take a program.
@@ -132,10 +142,15 @@ struct LoadArguments {
 pub(crate) fn load(kind: Kind, program: &[Insn]) -> Result<OwnedFd> {
     const PROG_LOAD: u32 = 5;
     let arguments = LoadArguments {
-        kind: kind.0,
+        kind: kind.number,
         count: program.len() as u32,
         instructions: program.as_ptr() as u64,
         license: c"Dual MIT/GPL".as_ptr() as u64,
+        log_level: 0,
+        log_size: 0,
+        log: 0,
+        kernel_version: 0,
+        flags: kind.flags,
     };
     // SAFETY: the kernel reads `count` instructions, which `program` holds, and
     // the text up to its NUL; both live until the call returns.

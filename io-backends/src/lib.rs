@@ -11,8 +11,6 @@ pub mod cable;
 pub mod daemonize;
 pub mod epoll;
 pub mod error;
-#[cfg(any(test, feature = "bench"))]
-pub mod ethtool;
 pub mod fd_engine;
 pub mod fd_port;
 pub mod inherited;

@@ -39,7 +39,7 @@ pub(crate) const OFFLOADS_USO: u32 = OFFLOADS | if_tun::TUN_F_USO4 | if_tun::TUN
 /// Longest name of a netdev, bytes.
 const NAME_MAX: usize = 15;
 
-pub(crate) fn request(name: &str, flags: u16) -> ifreq {
+fn request(name: &str, flags: u16) -> ifreq {
     let bytes = name.as_bytes();
     // SAFETY: `ifreq` is plain old data; all zeroes is a valid value of each of its unions' fields.
     let mut request: ifreq = unsafe { std::mem::zeroed() };

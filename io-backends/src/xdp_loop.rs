@@ -13,7 +13,9 @@
 //! 3. Send as many more as are to be on their way at once; 256 fill every batch.
 //!
 //! A frame that the switch or a full ring drops is gone: watch that the count
-//! keeps rising. On a veth the other end needs GRO on (`ethtool -K … gro on`).
+//! keeps rising. On a veth the other end needs a [`Passer`]. Frames larger than
+//! a page take the slow way into a TAP, whose `rx_packets` don't count those
+//! sent back; its `tx_packets` do.
 
 use std::os::fd::OwnedFd;
 
@@ -72,6 +74,9 @@ const fn swap(offset: i16) -> [Insn; 4] {
     ]
 }
 
+/// Lets everything pass.
+const PASS_ALL: [Insn; 2] = [Insn::set(0, PASS), Insn::exit()];
+
 /// Sends frames of [`ETHERTYPE`] that a netdev receives back, until it is dropped.
 ///
 /// The kernel takes it away with its descriptor, so it never outlives the process.
@@ -87,21 +92,44 @@ impl Reflector {
     /// When there is no such netdev, it has an XDP program already, its driver
     /// runs none (TAP and veth do), or CAP_BPF or CAP_NET_ADMIN is missing.
     pub fn attach(ifindex: u32) -> Result<Reflector, Error> {
-        let what = format!("netdev {ifindex}");
-        let error = |errno| match errno {
-            // What a link to a netdev that is not there is answered with.
-            Errno::NODEV | Errno::INVAL => Error::failed(&what, "there is no such netdev"),
-            Errno::BUSY => Error::failed(&what, "it has an XDP program already"),
-            Errno::OPNOTSUPP => Error::failed(&what, "its driver runs no XDP programs"),
-            Errno::PERM | Errno::ACCESS => {
-                Error::system(&what, &errno.into(), "CAP_BPF and CAP_NET_ADMIN")
-            }
-            errno => Error::failed(&what, describe(&errno.into())),
-        };
-        let program = bpf::load(Kind::XDP, &PROGRAM).map_err(error)?;
-        let attached = bpf::attach_xdp(&program, ifindex).map_err(error)?;
-        Ok(Reflector { _attached: attached })
+        Ok(Reflector { _attached: attach(&PROGRAM, ifindex)? })
     }
+}
+
+/// Lets every frame pass that a netdev receives, until it is dropped.
+///
+/// The kernel's veth takes frames that an XDP program at its other end sends
+/// back only while it has a program of its own.
+#[derive(Debug)]
+pub struct Passer {
+    _attached: OwnedFd,
+}
+
+impl Passer {
+    /// Puts one on the netdev with this index in the calling thread's namespace.
+    ///
+    /// # Errors
+    /// As [`Reflector::attach`].
+    pub fn attach(ifindex: u32) -> Result<Passer, Error> {
+        Ok(Passer { _attached: attach(&PASS_ALL, ifindex)? })
+    }
+}
+
+fn attach(program: &[Insn], ifindex: u32) -> Result<OwnedFd, Error> {
+    let what = format!("netdev {ifindex}");
+    let error = |errno| match errno {
+        // What a link to a netdev that is not there is answered with.
+        Errno::NODEV | Errno::INVAL => Error::failed(&what, "there is no such netdev"),
+        Errno::BUSY => Error::failed(&what, "it has an XDP program already"),
+        Errno::OPNOTSUPP => Error::failed(&what, "its driver runs no XDP programs"),
+        Errno::RANGE => Error::failed(&what, "its MTU is too large for XDP programs"),
+        Errno::PERM | Errno::ACCESS => {
+            Error::system(&what, &errno.into(), "CAP_BPF and CAP_NET_ADMIN")
+        }
+        errno => Error::failed(&what, describe(&errno.into())),
+    };
+    let program = bpf::load(Kind::XDP, program).map_err(error)?;
+    bpf::attach_xdp(&program, ifindex).map_err(error)
 }
 
 /// A frame that reflectors send back: `len` bytes without FCS, 14 at least, zeroes behind the header.
@@ -194,6 +222,35 @@ mod tests {
                 }
             }
             assert_eq!(rounds, 1000);
+        });
+    }
+
+    #[test]
+    fn a_veth_takes_what_comes_back_while_it_has_a_passer() {
+        in_own_netns(|| {
+            let up = Wanted { up: Some(true), mtu: Some(9000), ..Wanted::default() };
+            let [near, far] = Place::Here
+                .links(|links| {
+                    let near = links.make_veth("near", "far")?;
+                    let far = links.require("far")?;
+                    links.set(&near, &up)?;
+                    links.set(&far, &up)?;
+                    Ok([near.index, far.index])
+                })
+                .unwrap();
+            let _programs = (Passer::attach(near).unwrap(), Reflector::attach(far).unwrap());
+            let socket = RawSocket::open("near", false).unwrap();
+            for len in [60, 1514, 9014] {
+                let sent = Wire::from(&frame(HERE, THERE, len)[..]);
+                let back = Wire::from(&frame(THERE, HERE, len)[..]);
+                let deadline = Instant::now() + Duration::from_secs(5);
+                // What is sent before the kernel has seen the other end's carrier is lost.
+                socket.send(&sent).unwrap();
+                while socket.receive().unwrap().is_none_or(|got| got != back) {
+                    assert!(Instant::now() < deadline, "{len} bytes");
+                    socket.send(&sent).unwrap();
+                }
+            }
         });
     }
 

@@ -6,9 +6,13 @@ use rustix::io::Result;
 
 use super::{Insn, Kind, Width, call};
 
+/// The program is content with a frame's first piece (`BPF_F_XDP_HAS_FRAGS`):
+/// a veth of a large MTU takes no other.
+const HAS_FRAGS: u32 = 1 << 5;
+
 impl Kind {
     /// For each frame a netdev receives, before all else.
-    pub(crate) const XDP: Kind = Kind(6);
+    pub(crate) const XDP: Kind = Kind { number: 6, flags: HAS_FRAGS };
 }
 
 impl Insn {
