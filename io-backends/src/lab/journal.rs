@@ -91,7 +91,7 @@ impl Journal {
     /// # Errors
     /// When it can't be recorded or made; then nothing is.
     pub fn namespace(&mut self, port: &str, name: &str) -> Result<Found, Error> {
-        if self.has_claim(port) {
+        if self.claims(port, |claimed| claimed == name) {
             return Claims::new(&self.parent).claim(name, &self.switch, port);
         }
         let entry = self.add(port, Thing::Namespace { name: name.into() })?;
@@ -99,9 +99,16 @@ impl Journal {
         claimed.inspect_err(|_| self.forget(entry))
     }
 
-    /// Whether a namespace is recorded for a port: it has one at most.
+    /// Whether a namespace is recorded for a port.
     pub fn has_claim(&self, port: &str) -> bool {
-        let is_claim = |thing: &Thing| matches!(thing, Thing::Namespace { .. });
+        self.claims(port, |_| true)
+    }
+
+    fn claims(&self, port: &str, is_wanted: impl Fn(&str) -> bool) -> bool {
+        let is_claim = |thing: &Thing| match thing {
+            Thing::Namespace { name } => is_wanted(name),
+            Thing::Netdev(_) => false,
+        };
         self.entries.values().any(|(of, thing)| of == port && is_claim(thing))
     }
 
