@@ -53,6 +53,13 @@ impl PortCounters {
         self.rx_bytes.add(bytes);
     }
 
+    /// Counts a frame sent.
+    #[inline]
+    pub(crate) fn sent(&self, bytes: u32) {
+        self.tx_frames.add(1);
+        self.tx_bytes.add(bytes.into());
+    }
+
     /// Counts a drop.
     #[inline]
     pub fn drop(&self, reason: Drop) {

@@ -5,11 +5,11 @@
 //! each form a frame leaves in, not for each port, in slots of the burst.
 
 use crate::checksum;
-use crate::counters::WorkerCounters;
+use crate::counters::{PortCounters, WorkerCounters};
 use crate::drops::Drop;
-use crate::forward::{self, Admitted, Handover};
+use crate::forward::{self, Admitted, Finishing};
 use crate::frame::Frame;
-use crate::port::{BURST, Engine, SLOTS, Tx, TxError};
+use crate::port::{BURST, Engine, PortId, SLOTS, Tx, TxError};
 use crate::segment::Segmenter;
 use crate::tables::{Class, PortTable, Tables, TagEdit};
 
@@ -28,14 +28,17 @@ const _: () = assert!(COPIES_A_FRAME <= BURST);
 
 /// What is on its way out.
 pub(crate) struct Out {
-    queue: Vec<Tx>,
+    /// The first `queued` are in use.
+    queue: Box<[Tx; QUEUE]>,
+    queued: usize,
     /// The next free slot of [`COPIES`].
     copy: usize,
 }
 
 impl Out {
     pub(crate) fn new() -> Out {
-        Out { queue: Vec::with_capacity(QUEUE), copy: COPIES.start }
+        let nothing = Tx::new(PortId { number: 0, generation: 0 }, 0, 0);
+        Out { queue: Box::new([nothing; QUEUE]), queued: 0, copy: COPIES.start }
     }
 }
 
@@ -66,7 +69,9 @@ impl<'w, E: Engine> Delivery<'w, E> {
     pub(crate) fn one(&mut self, slot: usize, frame: &Admitted, port: &PortTable) {
         let edit = forward::way_out(port, frame);
         edit_tag(&mut self.frames[slot], edit);
-        self.offer(&mut Form { edit, slot, finished: None, alone: true }, port);
+        if !self.offer(slot, port, true) {
+            self.finish(&mut Form { edit, slot, finished: None, alone: true }, port);
+        }
     }
 
     /// A frame for several ports is copied once for each further form it leaves in.
@@ -96,8 +101,10 @@ impl<'w, E: Engine> Delivery<'w, E> {
         self.counters.work.flood_copies.add(copies - 1);
         self.make_forms(&mut forms);
         for port in targets() {
-            if let Some(form) = forms.of(forward::way_out(port, frame)) {
-                self.offer(form, port);
+            if let Some(form) = forms.of(forward::way_out(port, frame))
+                && !self.offer(form.slot, port, false)
+            {
+                self.finish(form, port);
             }
         }
     }
@@ -123,25 +130,36 @@ impl<'w, E: Engine> Delivery<'w, E> {
         place
     }
 
-    /// Offers a frame in its final form to a port.
+    /// Offers a frame to a port as it lies. `false` when the port would let it
+    /// out, but its device does not take it so.
     #[inline]
-    fn offer(&mut self, form: &mut Form, port: &PortTable) {
-        let frame = &self.frames[form.slot];
-        let offered =
-            forward::check_egress(port, frame).and_then(|()| forward::hand_over(port, frame));
-        match offered {
-            Ok(Handover::Whole) => {
-                let tx = Tx::new(port.id, form.slot, frame.len());
-                self.enqueue(Tx { last: form.alone, ..tx });
+    fn offer(&mut self, slot: usize, port: &PortTable, last: bool) -> bool {
+        let frame = &self.frames[slot];
+        match forward::check_egress(port, frame) {
+            Ok(()) if forward::is_taken(port, frame) => {
+                self.enqueue(Tx { last, ..Tx::new(port.id, slot, frame.len()) });
+                true
             }
-            Ok(Handover::Finished) => self.finish(form, port),
-            Ok(Handover::Cut(segmenter)) => self.segment(form.slot, port, segmenter),
+            Ok(()) => false,
+            Err(reason) => {
+                self.counters.port(port.id).drop(reason);
+                true
+            }
+        }
+    }
+
+    /// Does in software what the port's device does not.
+    #[inline(never)]
+    fn finish(&mut self, form: &mut Form, port: &PortTable) {
+        match forward::finishing(&self.frames[form.slot]) {
+            Ok(Finishing::Checksum) => self.finish_checksum(form, port),
+            Ok(Finishing::Cut(segmenter)) => self.segment(form.slot, port, segmenter),
             Err(reason) => self.counters.port(port.id).drop(reason),
         }
     }
 
     /// Finishes a frame's checksum, once for all ports that take this form of it.
-    fn finish(&mut self, form: &mut Form, port: &PortTable) {
+    fn finish_checksum(&mut self, form: &mut Form, port: &PortTable) {
         let slot = match form.finished {
             Some(slot) => slot,
             None if form.alone => form.slot,
@@ -159,10 +177,11 @@ impl<'w, E: Engine> Delivery<'w, E> {
 
     #[inline]
     fn enqueue(&mut self, tx: Tx) {
-        if self.out.queue.len() == QUEUE {
+        if self.out.queued >= QUEUE {
             self.flush();
         }
-        self.out.queue.push(tx);
+        self.out.queue[self.out.queued] = tx;
+        self.out.queued += 1;
     }
 
     /// Cuts a super-frame for a port that takes none (rule 19), as many segments
@@ -181,7 +200,7 @@ impl<'w, E: Engine> Delivery<'w, E> {
                     break;
                 }
                 let tx = Tx::new(port.id, place, segment.len());
-                self.out.queue.push(tx);
+                self.enqueue(tx);
             }
         }
         self.flush();
@@ -189,24 +208,30 @@ impl<'w, E: Engine> Delivery<'w, E> {
 
     /// Hands the queue to the engine and counts what became of it.
     pub(crate) fn flush(&mut self) {
-        if self.out.queue.is_empty() {
+        let queue = &mut self.out.queue[..self.out.queued];
+        if queue.is_empty() {
             return;
         }
-        self.engine.transmit(self.frames, &mut self.out.queue);
-        for tx in &self.out.queue {
+        self.engine.transmit(self.frames, queue);
+        for tx in queue {
             let counts = self.counters.port(tx.port);
             match tx.result {
-                Ok(()) => {
-                    counts.tx_frames.add(1);
-                    counts.tx_bytes.add(u64::from(tx.len));
-                }
-                Err(TxError::Full) => counts.drop(Drop::TxFull),
-                Err(TxError::Down) => counts.drop(Drop::PortDown),
-                Err(TxError::Refused) => counts.drop(Drop::TxError),
+                Ok(()) => counts.sent(tx.len),
+                Err(error) => lost(counts, error),
             }
         }
-        self.out.queue.clear();
+        self.out.queued = 0;
     }
+}
+
+/// Counts a frame the engine could not send.
+#[cold]
+fn lost(counts: &PortCounters, error: TxError) {
+    counts.drop(match error {
+        TxError::Full => Drop::TxFull,
+        TxError::Down => Drop::PortDown,
+        TxError::Refused => Drop::TxError,
+    });
 }
 
 /// One form that a frame leaves in.

@@ -5,9 +5,10 @@
 use crate::config::L2cp;
 use crate::delivery::edit_tag;
 use crate::drops::Drop;
-use crate::fdb::{Fdb, Learned};
-use crate::forward::{self, Admitted, Handover, Target};
+use crate::fdb::{Fdb, Key, Learned};
+use crate::forward::{self, Admitted, Finishing, Target};
 use crate::frame::Frame;
+use crate::mac::Mac;
 use crate::port::PortId;
 use crate::tables::{Class, PortTable, Tables, TagEdit};
 use crate::vlan::{Vid, VlanMode};
@@ -72,32 +73,30 @@ impl Walk<'_> {
     fn walk(&mut self) -> Result<(), Drop> {
         let mode = describe_mode(&self.port.rules.vlan);
         self.say(format!("in by port {} ({mode}), {} bytes", self.port.name, self.frame.len()));
-        let frame = forward::admit(self.tables, self.port, self.frame)?;
+        let (frame, [src, dst]) = forward::admit(self.tables, self.port, self.frame)?;
+        let dst_mac = dst.mac();
         self.answer.vid = Some(frame.vid);
         self.say(describe_vlan(&frame));
-        if self.tables.bridge.l2cp == L2cp::Transparent && forward::is_reserved(frame.dst_key.mac())
-        {
-            let dst = frame.dst_key.mac();
-            self.say(format!("{dst} is a reserved address; this switch is a wire to it"));
+        if self.tables.bridge.l2cp == L2cp::Transparent && forward::is_reserved(dst_mac) {
+            self.say(format!("{dst_mac} is a reserved address; this switch is a wire to it"));
         }
-        if self.learn(&frame) && frame.src_key == frame.dst_key {
+        if self.learn(src) && src == dst {
             self.say("the destination is the source itself".into());
             return Err(Drop::SamePort);
         }
-        let sought = self.fdb.seek(frame.dst_key);
-        match forward::resolve(self.tables, self.fdb, self.now, self.port, &frame, &sought)? {
+        let dst = self.fdb.seek(dst);
+        match forward::resolve(self.tables, self.fdb, self.now, self.port, frame.vid, &dst)? {
             Target::One(target) => {
-                let dst = frame.dst_key.mac();
-                self.say(format!("destination {dst} is known on port {}", target.name));
+                self.say(format!("destination {dst_mac} is known on port {}", target.name));
                 self.leave(target, &frame)
             }
-            Target::Flood(class) => self.flood(&frame, class),
+            Target::Flood(class) => self.flood(&frame, dst_mac, class),
         }
     }
 
     /// Says what the source teaches; whether it is then known on the ingress port.
-    fn learn(&mut self, frame: &Admitted) -> bool {
-        let src = frame.src_key.mac();
+    fn learn(&mut self, key: Key) -> bool {
+        let src = key.mac();
         if !forward::learns(self.port) {
             let why =
                 if self.port.link.up { "the port's learning is off" } else { "the port is down" };
@@ -106,7 +105,7 @@ impl Walk<'_> {
         }
         let limit = self.port.rules.mac_limit;
         let name = |id: PortId| self.tables.port(id).map_or("a removed port", |port| &port.name);
-        let learned = self.fdb.would_learn(frame.src_key, self.port.id, limit);
+        let learned = self.fdb.would_learn(key, self.port.id, limit);
         let text = match learned {
             Learned::Known => "is known on this port".to_owned(),
             Learned::New => "is new and is learned on this port".to_owned(),
@@ -119,16 +118,13 @@ impl Walk<'_> {
         matches!(learned, Learned::Known | Learned::New | Learned::Moved(_))
     }
 
-    fn flood(&mut self, frame: &Admitted, class: Class) -> Result<(), Drop> {
+    fn flood(&mut self, frame: &Admitted, dst: Mac, class: Class) -> Result<(), Drop> {
         let kind = match class {
             Class::UnknownUnicast => "an unknown address",
             Class::Multicast => "a multicast address",
             Class::Broadcast => "the broadcast address",
         };
-        self.say(format!(
-            "destination {} is {kind}: to every member of the VLAN",
-            frame.dst_key.mac()
-        ));
+        self.say(format!("destination {dst} is {kind}: to every member of the VLAN"));
         let mut targets = Vec::new();
         let mut first_drop = None;
         for target in forward::flood_targets(self.tables, self.port, frame.vid, class) {
@@ -166,10 +162,11 @@ impl Walk<'_> {
         self.copy.copy_from(self.frame);
         edit_tag(&mut self.copy, edit);
         forward::check_egress(target, &self.copy)?;
-        let finish = match forward::hand_over(target, &self.copy)? {
-            Handover::Whole => String::new(),
-            Handover::Finished => ", its checksum finished".to_owned(),
-            Handover::Cut(cut) => format!(", cut into {} frames", cut.count()),
+        let finish = match forward::finishing(&self.copy) {
+            _ if forward::is_taken(target, &self.copy) => String::new(),
+            Ok(Finishing::Checksum) => ", its checksum finished".to_owned(),
+            Ok(Finishing::Cut(cut)) => format!(", cut into {} frames", cut.count()),
+            Err(reason) => return Err(reason),
         };
         let (tag, words) = match edit {
             TagEdit::Keep if frame.tag.is_some() => ("kept".to_owned(), "its tag kept".to_owned()),

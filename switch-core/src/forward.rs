@@ -32,10 +32,6 @@ pub struct Admitted {
     pub vid: Vid,
     /// The tag it carries, if the ingress port recognises one.
     pub tag: Option<Tag>,
-    /// Its source and VLAN.
-    pub src_key: Key,
-    /// Its destination and VLAN.
-    pub dst_key: Key,
 }
 
 /// Where a frame goes.
@@ -68,12 +64,17 @@ impl Ethernet {
     }
 }
 
-/// Whether a frame may come in by `port`, and what it is there. Rules 2, 11–15, 17 and 18.
+/// Whether a frame may come in by `port`, what it is there, and its source and
+/// destination, which are looked up in its VLAN. Rules 2, 11–15, 17 and 18.
 ///
 /// # Errors
 /// The reason it is dropped.
 #[inline]
-pub fn admit(tables: &Tables, port: &PortTable, frame: &Frame) -> Result<Admitted, Drop> {
+pub fn admit(
+    tables: &Tables,
+    port: &PortTable,
+    frame: &Frame,
+) -> Result<(Admitted, [Key; 2]), Drop> {
     let bytes = frame.bytes();
     let Ethernet { dst, src, ethertype } = Ethernet::parse(bytes).ok_or(Drop::TooShort)?;
     let (vid, tag) = classify(&port.rules.vlan, ethertype, bytes)?;
@@ -87,8 +88,7 @@ pub fn admit(tables: &Tables, port: &PortTable, frame: &Frame) -> Result<Admitte
     if src.is_zero() {
         return Err(Drop::ZeroSource);
     }
-    let (src_key, dst_key) = (Key::new(src, vid), Key::new(dst, vid));
-    Ok(Admitted { vid, tag, src_key, dst_key })
+    Ok((Admitted { vid, tag }, [Key::new(src, vid), Key::new(dst, vid)]))
 }
 
 /// The VLAN of a frame, and its tag if the port recognises one. Rules 11–15.
@@ -184,10 +184,10 @@ pub fn resolve<'t>(
     fdb: &Fdb,
     now: u32,
     ingress: &PortTable,
-    frame: &Admitted,
+    vid: Vid,
     dst: &Sought,
 ) -> Result<Target<'t>, Drop> {
-    let mac = frame.dst_key.mac();
+    let mac = dst.key().mac();
     if mac.is_group() {
         let class = if mac.is_broadcast() { Class::Broadcast } else { Class::Multicast };
         return Ok(Target::Flood(class));
@@ -198,7 +198,7 @@ pub fn resolve<'t>(
     if port.id == ingress.id {
         return Err(Drop::SamePort);
     }
-    if !port.rules.vlan.is_member(frame.vid) {
+    if !port.is_member(vid) {
         return Err(Drop::NotMember);
     }
     if port.rules.isolated && ingress.rules.isolated {
@@ -222,7 +222,7 @@ pub fn flood_targets<'t>(
 /// What has to be done to a frame's tag so that it may leave by `port` (rules 11–16).
 #[inline]
 pub fn way_out(port: &PortTable, frame: &Admitted) -> TagEdit {
-    TagEdit::between(frame.tag, frame.vid, port.form(frame.vid))
+    port.edit(frame.vid, frame.tag)
 }
 
 /// Whether a frame, in the form it leaves in, may go out by `port`. Rules 5 and 18.
@@ -241,28 +241,28 @@ pub fn check_egress(port: &PortTable, frame: &Frame) -> Result<(), Drop> {
     Ok(())
 }
 
-/// How a port's device gets a frame.
-pub enum Handover {
-    /// As it is.
-    Whole,
-    /// With its checksum finished first.
-    Finished,
-    /// In segments.
+/// Whether a port's device takes a frame as it is. Rule 19.
+#[inline]
+pub fn is_taken(port: &PortTable, frame: &Frame) -> bool {
+    port.link.takes.accepts(&frame.offload)
+}
+
+/// What software does to a frame for a device that does not.
+pub enum Finishing {
+    /// Works out its checksum.
+    Checksum,
+    /// Cuts it into segments.
     Cut(Segmenter),
 }
 
-/// How a frame that may go out by `port` is handed over. Rule 19.
+/// What a frame needs that a device does not take as it is. Rule 19.
 ///
 /// # Errors
-/// When the port does not take it and it is no super-frame that can be cut.
-#[inline]
-pub fn hand_over(port: &PortTable, frame: &Frame) -> Result<Handover, Drop> {
-    if port.link.takes.accepts(&frame.offload) {
-        return Ok(Handover::Whole);
-    }
+/// When it is a super-frame that cannot be cut.
+pub fn finishing(frame: &Frame) -> Result<Finishing, Drop> {
     match frame.offload.gso {
-        Some(_) => Segmenter::new(frame).map(Handover::Cut).ok_or(Drop::BadSegments),
-        None => Ok(Handover::Finished),
+        Some(_) => Segmenter::new(frame).map(Finishing::Cut).ok_or(Drop::BadSegments),
+        None => Ok(Finishing::Checksum),
     }
 }
 

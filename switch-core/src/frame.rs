@@ -12,6 +12,8 @@ pub const MAX_FRAME: usize = 65_535 + 14 + 8;
 
 const CAPACITY: usize = HEADROOM + MAX_FRAME;
 
+const _: () = assert!(size_of::<Frame>() == 32);
+
 /// What remains to be done to a frame's checksum, as virtio-net says it (virtio 1.2, 5.1.6).
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
 pub enum Checksum {
@@ -141,11 +143,12 @@ impl Takes {
 /// payload byte, without FCS.
 ///
 /// Buffers are made once, at start; a burst's slots own theirs and are filled
-/// again and again. In-memory ports may swap a whole `Frame` instead of copying.
+/// again and again. In-memory ports may swap a whole `Frame` instead of copying:
+/// 32 bytes.
 pub struct Frame {
-    buffer: Box<[u8]>,
+    buffer: Box<[u8; CAPACITY]>,
     start: u32,
-    end: u32,
+    len: u32,
     /// What is left to be done before the bytes are final.
     pub offload: Offload,
 }
@@ -153,13 +156,7 @@ pub struct Frame {
 impl Frame {
     /// An empty frame with room for [`MAX_FRAME`] bytes. Pages are not touched until used.
     pub fn new() -> Frame {
-        let start = HEADROOM as u32;
-        Frame {
-            buffer: vec![0; CAPACITY].into_boxed_slice(),
-            start,
-            end: start,
-            offload: Offload::default(),
-        }
+        Frame { buffer: zeroed(), start: HEADROOM as u32, len: 0, offload: Offload::default() }
     }
 
     /// A frame that holds a copy of `bytes`.
@@ -175,25 +172,25 @@ impl Frame {
     /// The frame's length in bytes.
     #[inline]
     pub fn len(&self) -> usize {
-        (self.end - self.start) as usize
+        self.len as usize
     }
 
     /// Whether the frame holds no byte.
     #[inline]
     pub fn is_empty(&self) -> bool {
-        self.start == self.end
+        self.len == 0
     }
 
     /// The frame's bytes.
     #[inline]
     pub fn bytes(&self) -> &[u8] {
-        &self.buffer[self.start as usize..self.end as usize]
+        &self.buffer[self.start as usize..][..self.len as usize]
     }
 
     /// The frame's bytes, to be changed.
     #[inline]
     pub fn bytes_mut(&mut self) -> &mut [u8] {
-        &mut self.buffer[self.start as usize..self.end as usize]
+        &mut self.buffer[self.start as usize..][..self.len as usize]
     }
 
     /// Replaces the content by a copy of `bytes`, final and plain.
@@ -210,7 +207,7 @@ impl Frame {
     /// included: a tag may have made `other` longer than [`MAX_FRAME`].
     #[inline]
     pub fn copy_from(&mut self, other: &Frame) {
-        (self.start, self.end) = (other.start, other.end);
+        (self.start, self.len) = (other.start, other.len);
         self.bytes_mut().copy_from_slice(other.bytes());
         self.offload = other.offload;
     }
@@ -223,7 +220,7 @@ impl Frame {
     pub fn reset(&mut self, len: usize) {
         assert!(len <= MAX_FRAME, "a frame of {len} bytes");
         self.start = HEADROOM as u32;
-        self.end = (HEADROOM + len) as u32;
+        self.len = len as u32;
         self.offload = Offload::default();
     }
 
@@ -250,7 +247,8 @@ impl Frame {
     /// When less than `header` bytes of headroom are left: after more than two pushed tags.
     #[inline]
     pub fn with_header(&mut self, header: usize) -> &mut [u8] {
-        &mut self.buffer[self.start as usize - header..self.end as usize]
+        let len = header + self.len();
+        &mut self.buffer[self.start as usize - header..][..len]
     }
 
     /// Puts a tag of TPID and TCI behind the source address. The header offsets move along.
@@ -259,6 +257,7 @@ impl Frame {
         let start = self.start as usize;
         self.buffer.copy_within(start..start + 12, start - 4);
         self.start -= 4;
+        self.len += 4;
         self.offload.shift(4);
         self.write_tag(tpid, tci);
     }
@@ -269,6 +268,7 @@ impl Frame {
         let start = self.start as usize;
         self.buffer.copy_within(start..start + 12, start + 4);
         self.start += 4;
+        self.len -= 4;
         self.offload.shift(-4);
     }
 
@@ -279,6 +279,12 @@ impl Frame {
         self.buffer[at..at + 2].copy_from_slice(&tpid.to_be_bytes());
         self.buffer[at + 2..at + 4].copy_from_slice(&tci.to_be_bytes());
     }
+}
+
+/// A buffer the system has not handed out pages for yet.
+fn zeroed() -> Box<[u8; CAPACITY]> {
+    let buffer: Result<Box<[u8; CAPACITY]>, _> = vec![0; CAPACITY].into_boxed_slice().try_into();
+    buffer.expect("as long as asked for")
 }
 
 impl Default for Frame {

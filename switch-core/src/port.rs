@@ -5,6 +5,7 @@
 //! of the `tests` package on it. A port never blocks, never queues without
 //! bound and never retries: what it cannot take now, it says so.
 
+use std::hash::{Hash, Hasher};
 use std::ops::Range;
 
 use crate::frame::{Frame, Takes};
@@ -25,7 +26,8 @@ const _: () = assert!(MAX_PORTS <= 1 << 16 && SLOTS <= 1 << 16);
 ///
 /// A frame or FDB entry for a removed port carries the old generation and so
 /// never reaches the port that took its number.
-#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
+#[derive(Clone, Copy, Eq, Debug)]
+#[repr(C)]
 pub struct PortId {
     /// Below [`MAX_PORTS`]; the lowest free number is given out first.
     pub number: u16,
@@ -38,6 +40,32 @@ impl PortId {
     #[inline]
     pub fn index(self) -> usize {
         usize::from(self.number)
+    }
+
+    /// Both parts as one number: in memory they are one, and the hot path
+    /// compares them at once.
+    #[inline]
+    pub(crate) fn bits(self) -> u32 {
+        u32::from(self.number) | u32::from(self.generation) << 16
+    }
+
+    /// The id that has these [`PortId::bits`].
+    #[inline]
+    pub(crate) fn from_bits(bits: u32) -> PortId {
+        PortId { number: bits as u16, generation: (bits >> 16) as u16 }
+    }
+}
+
+impl PartialEq for PortId {
+    #[inline]
+    fn eq(&self, other: &PortId) -> bool {
+        self.bits() == other.bits()
+    }
+}
+
+impl Hash for PortId {
+    fn hash<H: Hasher>(&self, hasher: &mut H) {
+        self.bits().hash(hasher);
     }
 }
 

@@ -160,7 +160,7 @@ impl Switch {
         let generation = self.generations[number];
         self.generations[number] = generation.wrapping_add(1);
         let id = PortId { number: number as u16, generation };
-        self.ports[number] = Some(PortTable { id, name: name.to_owned(), rules, link });
+        self.ports[number] = Some(PortTable::new(id, name, rules, link));
         self.publish();
         Ok(id)
     }
@@ -181,7 +181,7 @@ impl Switch {
         let Some(port) = self.port_mut(id) else { return };
         let mode = rules.vlan.clone();
         let moved = port.rules.vlan != mode;
-        port.rules = rules;
+        port.set_rules(rules);
         if moved {
             self.waiting.push(Chore::FlushStrays(id, mode));
         }

@@ -29,33 +29,56 @@ pub struct PortTable {
     pub id: PortId,
     /// Its name.
     pub name: String,
-    /// What the user set.
+    /// What the user set; changed by [`PortTable::set_rules`].
     pub rules: PortRules,
     /// What its device says.
     pub link: Link,
-}
-
-/// How a frame leaves a port.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub enum Form {
-    /// As it came, a priority tag included.
-    AsIs,
-    /// Without a tag.
-    Untagged,
-    /// With a tag of this TPID.
-    Tagged(Tpid),
+    /// The VLAN whose frames leave without a tag of the port's.
+    pvid: Option<Vid>,
+    /// The tag that frames of all other VLANs leave with.
+    tpid: Tpid,
 }
 
 impl PortTable {
-    /// How frames of `vid` leave this port, which is a member of it.
+    /// A port of these rules.
+    pub fn new(id: PortId, name: &str, rules: PortRules, link: Link) -> PortTable {
+        let (pvid, tpid) = (rules.vlan.pvid(), rules.vlan.tpid());
+        PortTable { id, name: name.to_owned(), rules, link, pvid, tpid }
+    }
+
+    /// Gives the port other rules.
+    pub fn set_rules(&mut self, rules: PortRules) {
+        (self.pvid, self.tpid) = (rules.vlan.pvid(), rules.vlan.tpid());
+        self.rules = rules;
+    }
+
+    /// Whether the port is a member of `vid`.
     #[inline]
-    pub fn form(&self, vid: Vid) -> Form {
-        match &self.rules.vlan {
-            VlanMode::Transparent if vid == Vid::UNTAGGED => Form::AsIs,
-            VlanMode::Transparent => Form::Tagged(Tpid::Customer),
-            VlanMode::Access(_) | VlanMode::Tunnel(_) => Form::Untagged,
-            VlanMode::Trunk { native, .. } if *native == Some(vid) => Form::Untagged,
-            VlanMode::Trunk { tpid, .. } => Form::Tagged(*tpid),
+    pub fn is_member(&self, vid: Vid) -> bool {
+        self.is_untagged(vid) || self.rules.vlan.is_member(vid)
+    }
+
+    /// Whether frames of `vid` leave this port without a tag of its own.
+    #[inline]
+    pub fn is_untagged(&self, vid: Vid) -> bool {
+        self.pvid == Some(vid)
+    }
+
+    /// What has to be done to a frame's tag so that it may leave this port, a
+    /// member of its VLAN. PCP and DEI are kept (rule 16).
+    #[inline]
+    pub fn edit(&self, vid: Vid, came: Option<Tag>) -> TagEdit {
+        if self.is_untagged(vid) {
+            // VLAN 0 leaves as it came, a priority tag included (rule 11).
+            let keep = came.is_none() || vid == Vid::UNTAGGED;
+            return if keep { TagEdit::Keep } else { TagEdit::Pop };
+        }
+        let tci = came.map_or(Tci::of(vid), |old| old.tci.with_vid(vid));
+        let new = Tag { tpid: self.tpid, tci };
+        match came {
+            None => TagEdit::Push(new),
+            Some(old) if old == new => TagEdit::Keep,
+            Some(_) => TagEdit::Rewrite(new),
         }
     }
 }
@@ -80,22 +103,6 @@ pub enum TagEdit {
     Push(Tag),
     /// Write this tag over the one there.
     Rewrite(Tag),
-}
-
-impl TagEdit {
-    /// From the tag a frame of `vid` came with to the form it leaves in. PCP and DEI are kept (rule 16).
-    #[inline]
-    pub fn between(came: Option<Tag>, vid: Vid, form: Form) -> TagEdit {
-        match (came, form) {
-            (_, Form::AsIs) | (None, Form::Untagged) => TagEdit::Keep,
-            (Some(_), Form::Untagged) => TagEdit::Pop,
-            (None, Form::Tagged(tpid)) => TagEdit::Push(Tag { tpid, tci: Tci::of(vid) }),
-            (Some(old), Form::Tagged(tpid)) => {
-                let new = Tag { tpid, tci: old.tci.with_vid(vid) };
-                if new == old { TagEdit::Keep } else { TagEdit::Rewrite(new) }
-            }
-        }
-    }
 }
 
 /// What kind of destination a flooded frame has.

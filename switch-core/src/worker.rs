@@ -5,6 +5,7 @@
 //! [`forward`] and delivers it. It allocates nothing and takes
 //! no lock.
 
+use std::ops::Range;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -13,11 +14,12 @@ use arc_swap::{ArcSwap, Cache};
 use crate::counters::WorkerCounters;
 use crate::delivery::{Delivery, Out};
 use crate::drops::Drop;
-use crate::fdb::Sought;
+use crate::fdb::{Key, Sought};
 use crate::forward::{self, Admitted, Target};
+use crate::frame::Frame;
 use crate::port::{BURST, Burst, Engine};
 use crate::switch::{Crossing, Shared};
-use crate::tables::Tables;
+use crate::tables::{PortTable, Tables};
 
 /// The switch on one core.
 pub struct Worker {
@@ -36,14 +38,39 @@ struct Arrivals {
     admitted: [Result<Admitted, Drop>; BURST],
     /// Source and destination. Those of a frame that was not admitted are some
     /// earlier frame's: the memory they lead to is brought near for nothing.
-    addresses: [[Sought; 2]; BURST],
+    keys: [[Key; 2]; BURST],
+    sought: [[Sought; 2]; BURST],
+}
+
+impl Arrivals {
+    /// Asks the ingress filter about one port's frames. Returns their bytes.
+    #[inline(never)]
+    fn admit(
+        &mut self,
+        tables: &Tables,
+        ingress: &PortTable,
+        slots: Range<usize>,
+        frames: &[Frame],
+    ) -> u64 {
+        let (frames, keys) = (&frames[slots.clone()], &mut self.keys[slots.clone()]);
+        let mut bytes = 0;
+        for ((frame, admitted), keys) in frames.iter().zip(&mut self.admitted[slots]).zip(keys) {
+            bytes += frame.len() as u64;
+            *admitted = forward::admit(tables, ingress, frame).map(|(frame, addresses)| {
+                *keys = addresses;
+                frame
+            });
+        }
+        bytes
+    }
 }
 
 impl Default for Arrivals {
     fn default() -> Arrivals {
         Arrivals {
             admitted: [Err(Drop::TooShort); BURST],
-            addresses: [[Sought::default(); 2]; BURST],
+            keys: [[Key::default(); 2]; BURST],
+            sought: [[Sought::default(); 2]; BURST],
         }
     }
 }
@@ -143,29 +170,20 @@ impl Worker {
         for run in runs {
             // A port that was removed has no counters any more; neither have its last frames.
             let Some(ingress) = tables.port(run.ingress) else { continue };
-            let mut bytes = 0;
-            for slot in run.slots() {
-                let frame = &frames[slot];
-                bytes += frame.len() as u64;
-                let admitted = forward::admit(tables, ingress, frame);
-                if let Ok(frame) = &admitted {
-                    arrivals.addresses[slot] = [fdb.seek(frame.src_key), fdb.seek(frame.dst_key)];
-                }
-                arrivals.admitted[slot] = admitted;
-            }
+            let bytes = arrivals.admit(tables, ingress, run.slots(), frames);
             counters.port(ingress.id).received(run.slots().len(), bytes);
         }
-        fdb.approach(arrivals.addresses[..count].as_flattened_mut());
+        let Arrivals { admitted, keys, sought } = &mut **arrivals;
+        fdb.approach(keys[..count].as_flattened(), sought[..count].as_flattened_mut());
 
         let mut delivery = Delivery::new(tables, counters, out, engine, frames);
         for run in runs {
             let Some(ingress) = tables.port(run.ingress) else { continue };
             for slot in run.slots() {
-                let [src, dst] = &arrivals.addresses[slot];
-                let admitted = arrivals.admitted[slot].as_ref().map_err(|reason| *reason);
-                let decided = admitted.and_then(|frame| {
+                let [src, dst] = &sought[slot];
+                let decided = admitted[slot].as_ref().map_err(|reason| *reason).and_then(|frame| {
                     forward::learn(fdb, now, ingress, src);
-                    Ok((frame, forward::resolve(tables, fdb, expiry, ingress, frame, dst)?))
+                    Ok((frame, forward::resolve(tables, fdb, expiry, ingress, frame.vid, dst)?))
                 });
                 match decided {
                     Ok((frame, Target::One(port))) => delivery.one(slot, frame, port),

@@ -8,7 +8,7 @@ use switch_core::config::{PortConfig, PortRules};
 use switch_core::counters::PortTotals;
 use switch_core::explain::Explanation;
 use switch_core::fdb::Entry;
-use switch_core::tables::{Form, named_vids};
+use switch_core::tables::named_vids;
 use switch_core::vlan::{Allowed, Vid, VidSet, VlanMode};
 
 use crate::api::{
@@ -112,12 +112,11 @@ pub(super) fn vlan_rows(switch: &Switch) -> Vec<VlanRow> {
             };
             switch.ports().filter(move |port| is_member(&port.rules.vlan))
         };
-        let is_untagged = |form| form == Form::Untagged || form == Form::AsIs;
         VlanRow {
             vid: vid.get(),
             members: members().map(|port| port.name.clone()).collect(),
             untagged: members()
-                .filter(|port| is_untagged(port.form(vid)))
+                .filter(|port| port.is_untagged(vid))
                 .map(|port| port.name.clone())
                 .collect(),
         }

@@ -71,17 +71,17 @@ impl Value {
     /// Whether the entry is for this port.
     #[inline]
     pub(super) fn is_at(self, port: PortId) -> bool {
-        (self.0 ^ Value::place(port).0) >> 32 == 0
+        (self.0 >> 32) as u32 == port.bits()
     }
 
     #[inline]
     fn place(port: PortId) -> Value {
-        Value(u64::from(port.number) << 48 | u64::from(port.generation) << 32)
+        Value(u64::from(port.bits()) << 32)
     }
 
     #[inline]
     pub(super) fn port(self) -> PortId {
-        PortId { number: (self.0 >> 48) as u16, generation: (self.0 >> 32) as u16 }
+        PortId::from_bits((self.0 >> 32) as u32)
     }
 
     #[inline]
@@ -93,6 +93,13 @@ impl Value {
     #[inline]
     pub(super) fn stamp(self) -> u32 {
         (self.0 & STAMP) as u32
+    }
+
+    /// Whether a sighting now changes nothing: it was seen this second, or is static.
+    #[inline]
+    pub(super) fn is_seen(self, now: u32) -> bool {
+        // A static entry's mark is higher than any time.
+        self.0 as u32 >= now
     }
 
     #[inline]

@@ -31,13 +31,33 @@ fn fold(a: u64, b: u64) -> u64 {
     product as u64 ^ (product >> 64) as u64
 }
 
+/// A key's hash: one half leads to its first bucket, the other on to its second.
+#[derive(Clone, Copy, Debug, Default)]
+pub(super) struct Hash(u64);
+
+impl Hash {
+    #[inline]
+    pub(super) fn of(key: Key, seed: &Seed) -> Hash {
+        let [a, b, c, d] = seed.0;
+        Hash(fold(fold(key.word() ^ a, b | 1) ^ c, d | 1))
+    }
+
+    /// The first bucket of so many.
+    #[inline]
+    pub(super) fn first(self, buckets: u32) -> u32 {
+        scale(self.0 as u32, buckets)
+    }
+
+    /// The second bucket: a step from the first to any other, around the end.
+    #[inline]
+    pub(super) fn second(self, first: u32, buckets: u32) -> u32 {
+        let second = first + 1 + scale((self.0 >> 32) as u32, buckets - 1);
+        if second < buckets { second } else { second - buckets }
+    }
+}
+
+/// A number below `end`, as far towards it as `half` is towards 2³².
 #[inline]
-pub(super) fn home(seed: &Seed, key: Key, buckets: u32) -> Home {
-    let [a, b, c, d] = seed.0;
-    let hash = fold(fold(key.word() ^ a, b | 1) ^ c, d | 1);
-    let scale = |half: u32, buckets: u32| ((u64::from(half) * u64::from(buckets)) >> 32) as u32;
-    let first = scale(hash as u32, buckets);
-    // A step to any other bucket, around the end.
-    let second = first + 1 + scale((hash >> 32) as u32, buckets - 1);
-    Home { first, second: if second < buckets { second } else { second - buckets } }
+fn scale(half: u32, end: u32) -> u32 {
+    ((u64::from(half) * u64::from(end)) >> 32) as u32
 }

@@ -33,6 +33,7 @@ use age::Sweep;
 use crossbeam::utils::CachePadded;
 use entry::Value;
 use evict::Shares;
+use hash::Hash;
 use table::Table;
 
 use crate::port::PortId;
@@ -65,8 +66,17 @@ pub enum Learned {
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Sought {
     key: Key,
-    /// Where it may lie, the likelier bucket first.
-    home: Home,
+    hash: Hash,
+    /// The bucket to look in first.
+    bucket: u32,
+}
+
+impl Sought {
+    /// The address and its VLAN.
+    #[inline]
+    pub fn key(&self) -> Key {
+        self.key
+    }
 }
 
 /// Counts since start.
@@ -146,21 +156,21 @@ impl Fdb {
     /// Makes a key ready to be looked up or learned.
     #[inline]
     pub fn seek(&self, key: Key) -> Sought {
-        Sought { key, home: self.home(key) }
+        self.table.seek(key)
     }
 
-    /// Brings the memory of all these keys near before the first of them is
-    /// looked up or learned: a cache miss then costs a burst once, not each of
-    /// its frames.
+    /// Makes many keys ready at once and brings their memory near before the
+    /// first is looked up or learned: a cache miss then costs a burst once, not
+    /// each of its frames. `keys` and `sought` are of one length.
     #[inline]
-    pub fn approach(&self, sought: &mut [Sought]) {
-        self.table.approach(sought);
+    pub fn approach(&self, keys: &[Key], sought: &mut [Sought]) {
+        self.table.approach(keys, sought);
     }
 
     /// The port an address is behind, unless its entry has expired.
     #[inline]
     pub fn lookup(&self, sought: &Sought, now: u32) -> Option<PortId> {
-        let (_, value) = self.table.find(sought)?;
+        let (_, value) = self.table.find_near(sought).or_else(|| self.table.find(sought))?;
         let ageing = self.ageing.load(Ordering::Relaxed);
         (!value.is_expired(now, ageing)).then(|| value.port())
     }
@@ -169,17 +179,25 @@ impl Fdb {
     /// most `limit` dynamic entries (0: no limit).
     #[inline]
     pub fn learn(&self, sought: &Sought, port: PortId, limit: u32, now: u32) -> Learned {
-        let key = sought.key;
+        match self.table.find_near(sought) {
+            Some((_, value)) if value.is_at(port) && value.is_seen(now) => Learned::Known,
+            _ => self.learn_news(sought, port, limit, now),
+        }
+    }
+
+    /// Learns what is not known already.
+    #[inline(never)]
+    fn learn_news(&self, sought: &Sought, port: PortId, limit: u32, now: u32) -> Learned {
         match self.table.find(sought) {
             Some((slot, value)) if value.is_at(port) => {
-                if value.stamp() < now && !value.is_static() {
+                if !value.is_seen(now) {
                     self.table.refresh(slot, value, now);
                 }
                 Learned::Known
             }
             Some((_, value)) if value.is_static() => Learned::Static(value.port()),
-            Some((slot, _)) => self.relocate(slot, key, port, limit, now),
-            None => self.add_dynamic(key, port, limit, now),
+            Some((slot, _)) => self.relocate(slot, sought.key, port, limit, now),
+            None => self.add_dynamic(sought.key, port, limit, now),
         }
     }
 
@@ -219,7 +237,6 @@ impl Fdb {
         Learned::Moved(old.port())
     }
 
-    #[inline(never)]
     fn add_dynamic(&self, key: Key, port: PortId, limit: u32, now: u32) -> Learned {
         if !self.shares.take(port, limit) {
             count(&self.counts.refused);

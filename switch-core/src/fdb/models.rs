@@ -197,6 +197,8 @@ fn eviction_at_capacity_keeps_the_count() {
 fn an_entry_that_makes_room_is_never_lost_from_sight() {
     let mut builder = loom::model::Builder::new();
     builder.preemption_bound = Some(2);
+    // Filling the table takes many steps before the threads part.
+    builder.max_branches = 10_000;
     builder.check(|| {
         // Three buckets, the newcomer's two full: one of their entries moves on.
         let fdb = Arc::new(Fdb::with_buckets(12, 3, 10, Seed([5, 6, 7, 8])));

@@ -17,7 +17,7 @@ use std::hint::black_box;
 
 use super::Sought;
 use super::entry::{BUSY, EMPTY, Key, Value};
-use super::hash::{Home, Seed, home};
+use super::hash::{Hash, Home, Seed};
 use crate::sync::{AtomicU32, AtomicU64, Ordering, fence, relax};
 
 /// Slots in a bucket: key and value words of four fill a cache line.
@@ -42,6 +42,33 @@ struct Bucket {
 #[cfg(not(loom))]
 const _: () = assert!(size_of::<Bucket>() == 64);
 
+impl Bucket {
+    /// Reads a word, so that the others are near too.
+    #[inline]
+    fn touch(&self) -> u64 {
+        self.keys[0].load(Ordering::Relaxed)
+    }
+
+    /// Whether `key` seems to be here: nothing that was written since need be seen.
+    #[inline]
+    fn holds(&self, key: Key) -> bool {
+        self.keys[way_of(&self.keys, key)].load(Ordering::Relaxed) == key.word()
+    }
+}
+
+/// The slot of a bucket that holds `key`, if any does. All are compared,
+/// without a branch: which it is, no processor can guess.
+#[inline]
+fn way_of(keys: &[AtomicU64; WAYS], key: Key) -> usize {
+    let mut found = 0;
+    for way in (1..WAYS).rev() {
+        if keys[way].load(Ordering::Relaxed) == key.word() {
+            found = way;
+        }
+    }
+    found
+}
+
 /// A slot's position.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
 pub(super) struct Slot {
@@ -63,6 +90,8 @@ pub(super) struct Table {
     buckets: Box<[Bucket]>,
     seed: Seed,
     moves: AtomicU32,
+    /// 1 as soon as any key did not find room in its first bucket.
+    spilled: AtomicU32,
 }
 
 impl Table {
@@ -76,6 +105,7 @@ impl Table {
             buckets: (0..buckets.max(2)).map(|_| bucket()).collect(),
             seed,
             moves: AtomicU32::new(0),
+            spilled: AtomicU32::new(0),
         }
     }
 
@@ -89,47 +119,42 @@ impl Table {
 
     #[inline]
     pub(super) fn home(&self, key: Key) -> Home {
-        home(&self.seed, key, self.buckets.len() as u32)
+        let hash = Hash::of(key, &self.seed);
+        let first = hash.first(self.bucket_count());
+        Home { first, second: hash.second(first, self.bucket_count()) }
     }
 
-    /// Reads a word of every bucket that is about to be searched, and puts the
-    /// likelier bucket of each key first.
-    ///
-    /// The first loop does nothing else, so that a processor which waits for one
-    /// line asks for dozens of others meanwhile; among the instructions of a
-    /// whole decision it would reach but a few.
-    #[inline(never)]
-    pub(super) fn approach(&self, sought: &mut [Sought]) {
-        let word = |bucket: u32| self.buckets[bucket as usize].keys[0].load(Ordering::Relaxed);
-        let mut near = 0;
-        for Sought { home, .. } in &*sought {
-            near ^= word(home.first);
-        }
-        for Sought { key, home } in sought {
-            let Home { first, second } = *home;
-            let is_there = self.way_of(first, *key).is_some();
-            *home = if is_there {
-                Home { first, second }
-            } else {
-                Home { first: second, second: first }
-            };
-            near ^= word(home.first);
-        }
-        black_box(near);
-    }
-
-    /// Which slot of a bucket holds `key`: all are compared, without a branch
-    /// that could be guessed wrong.
     #[inline]
-    fn way_of(&self, bucket: u32, key: Key) -> Option<usize> {
-        let keys = &self.buckets[bucket as usize].keys;
-        let mut found = 0;
-        for way in (1..WAYS).rev() {
-            if keys[way].load(Ordering::Relaxed) == key.word() {
-                found = way;
+    pub(super) fn seek(&self, key: Key) -> Sought {
+        let hash = Hash::of(key, &self.seed);
+        Sought { key, hash, bucket: hash.first(self.bucket_count()) }
+    }
+
+    /// Reads a word of every bucket that is about to be searched, and finds out
+    /// which of its two each key lies in.
+    ///
+    /// The first loop does little else, so that a processor which waits for one
+    /// line asks for dozens of others meanwhile; among the instructions of a
+    /// whole decision it would reach but a few. The second loop is for tables
+    /// so full that some keys lie in their second bucket.
+    #[inline(never)]
+    pub(super) fn approach(&self, keys: &[Key], sought: &mut [Sought]) {
+        let bucket = |number: u32| &self.buckets[number as usize];
+        let mut near = 0;
+        for (&key, sought) in keys.iter().zip(&mut *sought) {
+            *sought = self.seek(key);
+            near ^= bucket(sought.bucket).touch();
+        }
+        if self.spilled.load(Ordering::Relaxed) != 0 {
+            for sought in sought {
+                let first = sought.bucket;
+                if !bucket(first).holds(sought.key) {
+                    sought.bucket = sought.hash.second(first, self.bucket_count());
+                }
+                near ^= bucket(sought.bucket).touch();
             }
         }
-        (keys[found].load(Ordering::Acquire) == key.word()).then_some(found)
+        black_box(near);
     }
 
     fn key_at(&self, slot: Slot) -> &AtomicU64 {
@@ -142,23 +167,30 @@ impl Table {
 
     #[inline]
     fn find_in(&self, bucket: u32, key: Key) -> Option<(Slot, Value)> {
-        let way = self.way_of(bucket, key)?;
         let Bucket { keys, values } = &self.buckets[bucket as usize];
+        let way = way_of(keys, key);
+        if keys[way].load(Ordering::Acquire) != key.word() {
+            return None;
+        }
         let value = values[way].load(Ordering::Acquire);
         let stands = keys[way].load(Ordering::Acquire) == key.word();
         stands.then_some((Slot { bucket, way: way as u8 }, Value(value)))
     }
 
-    /// The entry for a key, and where it lies.
+    /// The entry for a key if it is where it likeliest is.
     #[inline]
-    pub(super) fn find(&self, sought: &Sought) -> Option<(Slot, Value)> {
-        let Sought { key, home } = *sought;
-        self.find_in(home.first, key).or_else(|| self.find_elsewhere(key, home))
+    pub(super) fn find_near(&self, sought: &Sought) -> Option<(Slot, Value)> {
+        self.find_in(sought.bucket, sought.key)
     }
 
+    /// The entry for a key, and where it lies.
     #[inline(never)]
-    fn find_elsewhere(&self, key: Key, home: Home) -> Option<(Slot, Value)> {
-        self.find_in(home.second, key).or_else(|| self.find_with_care(key, home))
+    pub(super) fn find(&self, sought: &Sought) -> Option<(Slot, Value)> {
+        let key = sought.key;
+        let home = self.home(key);
+        self.find_in(home.first, key)
+            .or_else(|| self.find_in(home.second, key))
+            .or_else(|| self.find_with_care(key, home))
     }
 
     /// Makes sure that a miss is a miss.
@@ -237,6 +269,15 @@ impl Table {
         })
     }
 
+    /// Takes a free slot of what may be some key's second bucket.
+    fn claim_spill(&self, bucket: u32) -> Option<Slot> {
+        let slot = self.claim_free(bucket)?;
+        if self.spilled.load(Ordering::Relaxed) == 0 {
+            self.spilled.store(1, Ordering::Relaxed);
+        }
+        Some(slot)
+    }
+
     fn slots(&self, bucket: u32) -> impl Iterator<Item = Slot> + use<> {
         (0..WAYS as u8).map(move |way| Slot { bucket, way })
     }
@@ -244,7 +285,7 @@ impl Table {
     /// Puts a new entry in, moving others where it must. `false` when there is no room within
     /// two moves.
     pub(super) fn insert(&self, key: Key, home: Home, value: Value) -> bool {
-        let free = || self.claim_free(home.first).or_else(|| self.claim_free(home.second));
+        let free = || self.claim_free(home.first).or_else(|| self.claim_spill(home.second));
         let slot = free().or_else(|| if self.make_room(home) { free() } else { None });
         let Some(slot) = slot else { return false };
         self.put(slot, key, value);
@@ -321,7 +362,7 @@ impl Table {
     /// Moves the entry in `slot` to a free slot of its other bucket.
     fn move_on(&self, slot: Slot) -> bool {
         let Some((key, other)) = self.other_bucket(slot) else { return false };
-        let Some(to) = self.claim_free(other) else { return false };
+        let Some(to) = self.claim_spill(other) else { return false };
         match self.claim(slot, key) {
             Some(value) => {
                 self.put(to, key, value);
