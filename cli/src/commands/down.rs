@@ -6,7 +6,7 @@ use crate::api::{Changed, Request};
 use crate::args::{Down, Global};
 use crate::client::{Client, dies};
 use crate::daemon;
-use crate::error::CliError;
+use crate::error::{CliError, UNKNOWN};
 use crate::output;
 use crate::rundir::{self, RunDir, State};
 
@@ -82,9 +82,14 @@ fn stop(dir: &RunDir, state: State) -> Result<Changed, CliError> {
         return clean_up(dir);
     }
     let answer = Client::connect(dir).and_then(|mut client| client.ask(&Request::Stop {}));
-    match answer {
-        Err(_) if dies(dir) => clean_up(dir),
-        answer => answer,
+    match (answer, state) {
+        (Err(_), _) if dies(dir) => clean_up(dir),
+        // It lives, but somebody removed its socket.
+        (Err(error), State::Running(pid)) if error.exit == UNKNOWN && pid != 0 => {
+            Err(CliError::failed(error.what, error.why)
+                .hint(format!("`kill {pid}` stops it, and it removes what it made")))
+        }
+        (answer, _) => answer,
     }
 }
 
