@@ -25,7 +25,12 @@ fn a_namespace_deleted_under_a_switch_is_gone_and_costs_the_others_nothing() {
     lab.run(&["ip", "netns", "del", "na"]).ok();
     let deleted = Instant::now();
     eventually("the port is in fault", 2, || lab.port("x", "a")["state"] == "fault");
-    assert_eq!(lab.port("x", "a")["fault"], "its namespace is gone");
+    let port = lab.port("x", "a");
+    assert_eq!(port["fault"], "its namespace is gone");
+    // What is no longer there has no address and no MTU, not an old one and not 0.
+    for field in ["ifname", "mac", "mtu", "queues"] {
+        assert!(port[field].is_null(), "{port}");
+    }
     eventually("nothing keeps the namespace alive", 2, || {
         lab.run(&["ip", "link", "show", "alive"]).exit != Some(0)
     });

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use tests::lab::{Lab, Pings, Stats, at_rest, eventually, has, within};
+use tests::lab::{Frame, Lab, Pings, Stats, at_rest, eventually, has, mac, within};
 
 const A: &str = "a=tap,netns=na,addr=10.9.0.1/24,addr=fd00::1/64";
 const B: &str = "b=tap,netns=nb,addr=10.9.0.2/24,addr=fd00::2/64";
@@ -104,6 +104,32 @@ fn the_counters_are_those_of_the_kernel_to_the_frame_and_byte() {
 }
 
 #[test]
+fn what_the_kernel_drops_before_the_switch_is_counted_apart() {
+    let lab = Lab::new();
+    lab.up("x", &[A, B]);
+    lab.ping("na", "10.9.0.2");
+    let nic = lab.nic("na", "eth0");
+    let pid = lab.pid("x");
+    lab.signal(pid, "STOP");
+    // The netdev's ring holds a thousand or so.
+    let frame = Frame::new(mac(2), mac(1), "one too many");
+    (0..3000).for_each(|_| nic.send(&frame));
+    lab.signal(pid, "CONT");
+    let same = within(10, || {
+        let stats = at_rest(&lab, "x");
+        let missed = stats.0["ports"][0]["kernel"]["rx_missed"].as_u64();
+        let counted = [Some(stats.port("a", "rx_frames")), missed];
+        let [_, _, sent, _] = kernel_counters(&lab, "na");
+        let truth = [Some(sent), Some(kernel_column(&lab, "na", 11))];
+        if counted == truth { Ok(missed) } else { Err((counted, truth)) }
+    });
+    assert!(same.as_ref().is_ok_and(|missed| *missed >= Some(500)), "{same:?}");
+    assert_eq!(lab.flood_ping("na", "10.9.0.2", 100).received, 100);
+    drop(nic);
+    lab.end();
+}
+
+#[test]
 fn jumbo_frames_pass_whole() {
     let lab = Lab::new();
     lab.up("x", &[&format!("{A},mtu=9000"), &format!("{B},mtu=9000")]);
@@ -195,9 +221,12 @@ fn address(lab: &Lab, netns: &str) -> String {
 
 /// Frames and bytes that `eth0` of a namespace received and sent.
 fn kernel_counters(lab: &Lab, netns: &str) -> [u64; 4] {
+    [1, 0, 9, 8].map(|column| kernel_column(lab, netns, column))
+}
+
+/// A column of `eth0` in a namespace's `/proc/net/dev`.
+fn kernel_column(lab: &Lab, netns: &str, column: usize) -> u64 {
     let all = lab.proc_net(netns, "dev");
     let line = all.lines().find_map(|line| line.trim().strip_prefix("eth0:")).expect("eth0");
-    let column =
-        |at| line.split_whitespace().nth(at).and_then(|n| n.parse().ok()).expect("a count");
-    [1, 0, 9, 8].map(column)
+    line.split_whitespace().nth(column).and_then(|n| n.parse().ok()).expect("a count")
 }

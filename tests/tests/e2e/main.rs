@@ -4,6 +4,7 @@
 mod commands;
 mod control;
 mod documents;
+mod engines;
 mod faults;
 mod files;
 mod forwarding;
@@ -13,6 +14,7 @@ mod life;
 mod mistakes;
 mod namespaces;
 mod privileges;
+mod run_time;
 mod socket;
 mod this_host;
 mod usage;

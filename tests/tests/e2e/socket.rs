@@ -34,15 +34,6 @@ fn the_run_time_files_are_where_they_belong() {
     assert!(socket.file_type().is_socket());
     assert_eq!(socket.permissions().mode() & 0o777, 0o660);
     assert!(lab.path("/run/netloom/x/log").is_file());
-    // A directory of the user's choice.
-    let own = ["env", "NETLOOM_RUN_DIR=/run/files/own", "/run/bin/netloom"];
-    let with_own = |words: &[&str]| lab.run(&[&own, words].concat());
-    with_own(&["up", "-d", "--name", "x", "--port", "b=tap"]).ok();
-    assert!(lab.path("/run/files/own/x/control.sock").exists());
-    let rows = with_own(&["port", "ls", "--json"]).json();
-    assert_eq!((rows.as_array().expect("rows").len(), &rows[0]["name"]), (1, &json!("b")));
-    with_own(&["down", "x"]).ok();
-    assert!(!lab.path("/run/files/own/x").exists());
     lab.end();
 }
 
