@@ -24,6 +24,7 @@ pub mod probe;
 mod queues;
 pub mod runner;
 mod settle;
+pub mod share;
 mod steer;
 pub mod tap;
 mod tap_info;

@@ -14,6 +14,7 @@ use switch_core::{PortId, Worker};
 use crate::error::{Error, describe};
 use crate::fd_engine::FdEngine;
 use crate::fd_port::FdPort;
+use crate::share::Share;
 use crate::waker::Waker;
 
 /// Orders under way at once; the control side waits where more come.
@@ -22,15 +23,6 @@ const ORDERS: usize = 64;
 /// How long a worker keeps looking for frames after the last one before it
 /// sleeps: about what falling asleep and being woken costs.
 const SPIN: Duration = Duration::from_micros(20);
-
-/// A worker's part of a port.
-#[derive(Debug)]
-pub enum Share {
-    /// Queues that it reads, the first of them also to write to.
-    Queues(Vec<FdPort>),
-    /// A [`FdPort::sender`]: other workers read the port.
-    Sender(FdPort),
-}
 
 /// What the control side tells a worker.
 enum Order {

@@ -1,11 +1,4 @@
-//! The worker threads: how many, where, and which queue of a port each one reads.
-//!
-//! Queue `i` of a port is read by worker (port number + `i`) modulo workers,
-//! always the same one, so that a flow, which keeps to one queue, stays with
-//! one worker. Counting from the port's number spreads ports of a single queue
-//! over the workers, and the two directions of a conversation too. A worker
-//! with a queue of its own sends on that one; any other through a second
-//! descriptor of another's queue.
+//! The worker threads: how many, and where.
 
 use std::sync::Arc;
 use std::time::Instant;
@@ -13,7 +6,8 @@ use std::time::Instant;
 use crossbeam::channel::Sender;
 use io_backends::epoll::EpollEngine;
 use io_backends::fd_port::FdPort;
-use io_backends::runner::{Runner, Share};
+use io_backends::runner::Runner;
+use io_backends::share::share_out;
 use mio::Waker;
 use switch_core::{PortId, Worker};
 
@@ -94,23 +88,4 @@ impl Workers {
     pub(super) fn stop(&mut self) {
         self.runners.clear();
     }
-}
-
-fn share_out(
-    id: PortId,
-    queues: Vec<FdPort>,
-    workers: usize,
-) -> Result<Vec<Share>, io_backends::Error> {
-    let senders = (queues.len()..workers).map(|number| queues[number % queues.len()].sender());
-    let senders = senders.collect::<Result<Vec<_>, _>>()?;
-    let mut shares: Vec<Vec<FdPort>> = (0..workers).map(|_| Vec::new()).collect();
-    for (number, queue) in queues.into_iter().enumerate() {
-        shares[(id.index() + number) % workers].push(queue);
-    }
-    let mut senders = senders.into_iter().peekable();
-    let share = |queues: Vec<FdPort>| match senders.next_if(|_| queues.is_empty()) {
-        Some(sender) => Share::Sender(sender),
-        None => Share::Queues(queues),
-    };
-    Ok(shares.into_iter().map(share).collect())
 }
