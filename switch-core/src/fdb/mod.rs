@@ -42,8 +42,11 @@ use crate::sync::{AtomicU32, Ordering};
 /// The smallest and largest capacity a user may ask for.
 pub const CAPACITY: std::ops::RangeInclusive<u32> = 64..=4_194_304;
 
-/// Looks [`Fdb::add_static`] takes at a table that workers learn into.
-const STATIC_TRIES: usize = 64;
+/// Looks [`Fdb::add_static`] and [`Fdb::remove`] take at a table that workers learn into.
+const TRIES: usize = 64;
+
+/// Times [`Fdb::flush`] goes through a table in which entries move.
+const FLUSH_PASSES: usize = 4;
 
 /// What [`Fdb::learn`] did.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -279,7 +282,7 @@ impl Fdb {
         let sought = self.seek(key);
         // A worker that learns the same address meanwhile may win the place; then it is turned
         // into a static entry at the next look.
-        for _ in 0..STATIC_TRIES {
+        for _ in 0..TRIES {
             match self.table.find(&sought) {
                 Some((_, value)) if value == Value::fixed(port) => return Ok(()),
                 Some((slot, _)) => self.fix(slot, key, port),
@@ -312,12 +315,31 @@ impl Fdb {
 
     /// Takes the entry for `key` out; `false` when there is none.
     pub fn remove(&self, key: Key) -> bool {
-        let found = self.table.find(&self.seek(key));
-        found.is_some_and(|(slot, _)| self.take_if(slot, key, |_| true))
+        let sought = self.seek(key);
+        // Where another entry's room-making moved it in between, it is looked for again.
+        (0..TRIES)
+            .map_while(|_| self.table.find(&sought))
+            .any(|(slot, _)| self.take_if(slot, key, |_| true))
     }
 
     /// Takes every entry out that `matches`; says how many those were.
+    ///
+    /// An entry that makes room for another may slip from a bucket not seen yet
+    /// to one seen already, so the table is gone through until nothing moved
+    /// meanwhile. A few times suffice for any that is not moved each time.
     pub fn flush(&self, now: u32, matches: impl Fn(&Entry) -> bool) -> usize {
+        let mut taken = 0;
+        for _ in 0..FLUSH_PASSES {
+            let before = self.table.moves();
+            taken += self.flush_once(now, &matches);
+            if before.is_multiple_of(2) && self.table.moves() == before {
+                break;
+            }
+        }
+        taken
+    }
+
+    fn flush_once(&self, now: u32, matches: &impl Fn(&Entry) -> bool) -> usize {
         let mut taken = 0;
         for bucket in 0..self.table.bucket_count() {
             for (slot, key, _) in self.table.entries(bucket) {

@@ -109,6 +109,11 @@ impl Table {
         }
     }
 
+    /// Counts moves of entries between buckets: two for each, odd while one is under way.
+    pub(super) fn moves(&self) -> u32 {
+        self.moves.load(Ordering::Acquire)
+    }
+
     pub(super) fn bucket_count(&self) -> u32 {
         self.buckets.len() as u32
     }

@@ -225,3 +225,30 @@ fn threads_that_learn_the_same_addresses_agree_in_the_end() {
         assert_eq!(fdb.held(port(p)) as usize, here);
     }
 }
+
+/// An entry may move from a bucket that the flush has yet to see to one that it has seen.
+#[test]
+fn a_flush_misses_no_entry_that_makes_room_meanwhile() {
+    let fdb = Fdb::with_buckets(12, 3, 300, seed(1));
+    let other = |n: u64, bucket: u32| {
+        let home = fdb.home(key(n));
+        [home.first, home.second].contains(&bucket)
+    };
+    // Two that may lie in the first bucket too, then as many as the other two hold.
+    let movable = (0..).filter(|&n| other(n, 0) && fdb.home(key(n)).first != 0).take(2);
+    let settled = (1000..).filter(|&n| !other(n, 0)).take(6);
+    for n in movable.chain(settled) {
+        assert_eq!(fdb.see(key(n), port(1), 0), Learned::New);
+    }
+    let newcomer = (2000..).find(|&n| !other(n, 0)).unwrap();
+    let learned = std::cell::Cell::new(None);
+    fdb.flush(0, |entry| {
+        if learned.get().is_none() {
+            learned.set(Some(fdb.see(key(newcomer), port(2), 0)));
+        }
+        entry.port == port(1)
+    });
+    assert_eq!(learned.get(), Some(Learned::New));
+    assert!(fdb.entries(0).iter().all(|entry| entry.port != port(1)));
+    assert_eq!(fdb.held(port(1)), 0);
+}
