@@ -66,14 +66,16 @@ fn leave_caller() -> io::Result<()> {
 
 impl Foreground {
     /// Waits for word; empty when the new process ended without any.
-    pub fn wait(mut self) -> Vec<u8> {
+    pub fn wait(&mut self) -> Vec<u8> {
         let mut word = Vec::new();
         // What a process that dies leaves unsaid is no word.
         let _ = self.word.read_to_end(&mut word);
-        if word.is_empty() {
-            let _ = waitpid(Some(self.child), WaitOptions::empty());
-        }
         word
+    }
+
+    /// Waits for the end of the new process, which has said that it can't go on.
+    pub fn end(self) {
+        let _ = waitpid(Some(self.child), WaitOptions::empty());
     }
 }
 

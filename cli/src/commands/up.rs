@@ -61,14 +61,21 @@ fn detach(global: &Global, name: &str, config: &SwitchConfig) -> Result<(), CliE
             // The caller has its answer; what it would do next is not this process's business.
             std::process::exit(0)
         }
-        Ok(Side::Foreground(foreground)) => match serde_json::from_slice(&foreground.wait()) {
-            Ok(Word::Ready(changed)) => output::changed(global, &changed),
-            Ok(Word::Failed(failure)) => Err(failure.into()),
-            Err(_) => Err(CliError::failed(what, "it died while it started").hint(format!(
-                "{} may say more; `netloom down {name}` removes what is left",
-                RunDir::of(name).log().display()
-            ))),
-        },
+        Ok(Side::Foreground(mut foreground)) => {
+            let word = serde_json::from_slice(&foreground.wait());
+            if let Ok(Word::Ready(changed)) = word {
+                return output::changed(global, &changed);
+            }
+            // Nothing of it is left when its user hears of the failure.
+            foreground.end();
+            Err(match word {
+                Ok(Word::Failed(failure)) => failure.into(),
+                _ => CliError::failed(what, "it died while it started").hint(format!(
+                    "{} may say more; `netloom down {name}` removes what is left",
+                    RunDir::of(name).log().display()
+                )),
+            })
+        }
     }
 }
 
