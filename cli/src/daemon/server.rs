@@ -20,7 +20,7 @@ use serde::Serialize;
 use crate::api::{Failure, Hello, LONGEST_REQUEST, Reply, Request, VERSION};
 use crate::error::CliError;
 
-/// Conversations at once; further clients wait in the socket's queue.
+/// Conversations at once; another client takes the place of one that has said the least for the longest.
 const CLIENTS: usize = 64;
 /// Descriptors that may come with one message.
 const DESCRIPTORS: usize = 4;
@@ -80,8 +80,10 @@ impl Server {
 
     /// Takes in new clients.
     pub(super) fn accept(&mut self, registry: &Registry) {
-        while self.clients.len() < CLIENTS {
-            let Ok((mut stream, _)) = self.listener.accept() else { return };
+        while let Ok((mut stream, _)) = self.listener.accept() {
+            if self.clients.len() >= CLIENTS {
+                self.make_room();
+            }
             let token = Token(self.next);
             self.next = self.next.checked_add(1).unwrap_or(self.first);
             if registry
@@ -133,6 +135,14 @@ impl Server {
                 .set_nonblocking(false)
                 .and_then(|()| stream.set_write_timeout(Some(LAST_WORDS)))
                 .and_then(|()| stream.write_all(&unsent[sent..]));
+        }
+    }
+
+    /// Ends a conversation nobody seems to need: many silent ones keep no one out.
+    fn make_room(&mut self) {
+        let least = |(token, client): &(&Token, &Client)| (client.greeted, token.0);
+        if let Some((&token, _)) = self.clients.iter().min_by_key(least) {
+            self.clients.remove(&token);
         }
     }
 
