@@ -72,10 +72,10 @@ fn garbage_is_told_so_and_hung_up_on() {
         assert!(last["failed"]["why"].is_string(), "{start:?}: {text}");
         lab.netloom(&["ls"]).ok();
     }
-    // Half a line and gone; nothing and gone; half a line and still there.
+    // Half a line and gone; nothing and gone; many that stay and say nothing; half a line and still there.
     connect(&lab).write_all(b"{\"netl").expect("written");
     drop(connect(&lab));
-    let silent: Vec<_> = (0..40).map(|_| connect(&lab)).collect();
+    let silent: Vec<_> = (0..150).map(|_| connect(&lab)).collect();
     let mut halves = connect(&lab);
     halves.write_all(b"{\"netloom\":1}\n{\"po").expect("written");
     lab.netloom(&["port", "ls"]).ok();
