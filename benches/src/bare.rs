@@ -66,10 +66,15 @@ impl BareLoop {
         let mut at = home;
         for _ in 0..self.buckets.len() {
             let bucket = &self.buckets[at as usize];
-            for way in 0..WAYS {
+            // All four are compared without a branch that could be guessed wrong.
+            let mut found = 0;
+            for way in 1..WAYS {
                 if bucket.keys[way] == key {
-                    return Some(bucket.ports[way]);
+                    found = way;
                 }
+            }
+            if bucket.keys[found] == key {
+                return Some(bucket.ports[found]);
             }
             if bucket.keys[WAYS - 1] == 0 {
                 return None;
