@@ -11,6 +11,7 @@ use switch_core::fdb::Entry;
 use switch_core::tables::named_vids;
 use switch_core::vlan::{Allowed, Vid, VidSet, VlanMode};
 
+use super::workers::Workers;
 use crate::api::{
     AllowedDoc, EgressDoc, ExplainDoc, FdbRow, FdbStatsDoc, FlagsDoc, KernelStats, PortRow,
     PortStats, RemovedStats, StatsDoc, VlanDoc, VlanRow, WorkerDoc,
@@ -129,7 +130,7 @@ pub(super) fn stats(
     switch: &Switch,
     uptime: f64,
     only: Option<&str>,
-    cpus: &[Option<usize>],
+    workers: &Workers,
     rx_missed: impl Fn(&str) -> Option<u64>,
 ) -> StatsDoc {
     let stats = switch.stats();
@@ -150,7 +151,7 @@ pub(super) fn stats(
     let share = |busy: u64, total: u64| if total == 0 { 0.0 } else { busy as f64 / total as f64 };
     StatsDoc {
         uptime,
-        engine: "epoll".into(),
+        engine: workers.engine().into(),
         ports,
         removed: RemovedStats {
             rx_frames: stats.removed.rx_frames,
@@ -171,7 +172,7 @@ pub(super) fn stats(
         workers: stats
             .workers
             .iter()
-            .zip(cpus)
+            .zip(workers.cpus())
             .map(|(worker, &cpu)| WorkerDoc {
                 cpu,
                 frames: worker.frames,

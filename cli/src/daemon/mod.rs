@@ -122,7 +122,7 @@ impl Daemon {
         let (switch, workers) = Switch::new(rules, config.fdb_capacity, cpus.len(), Seed::random());
         let (tell, gone) = unbounded();
         let clock = Instant::now();
-        let workers = Workers::start(workers, cpus, clock, &tell, &Arc::new(waker))?;
+        let workers = Workers::start(workers, cpus, config.engine, clock, &tell, &Arc::new(waker))?;
         Ok(Daemon {
             dir: dir.clone(),
             journal,

@@ -217,7 +217,7 @@ impl Daemon {
         }
         let uptime = self.clock.elapsed().as_secs_f64();
         let rx_missed = |name: &str| missed.get(name).copied();
-        document(&documents::stats(&self.switch, uptime, port, self.workers.cpus(), rx_missed))
+        document(&documents::stats(&self.switch, uptime, port, &self.workers, rx_missed))
     }
 
     fn explain(&self, port: &str, frame: &str) -> Answer {

@@ -1,4 +1,4 @@
-//! The worker threads: how many, and where.
+//! The worker threads: how many, where, and on which engine.
 
 use std::sync::Arc;
 use std::time::Instant;
@@ -8,6 +8,7 @@ use io_backends::epoll::EpollEngine;
 use io_backends::fd_port::FdPort;
 use io_backends::runner::Runner;
 use io_backends::share::share_out;
+use io_backends::uring::UringEngine;
 use mio::Waker;
 use switch_core::{PortId, Worker};
 
@@ -18,6 +19,14 @@ use crate::error::CliError;
 pub(super) struct Workers {
     runners: Vec<Runner>,
     cpus: Vec<Option<usize>>,
+    engine: Engine,
+}
+
+/// The engine at work.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+enum Engine {
+    Epoll,
+    IoUring,
 }
 
 /// The CPU each worker is pinned to, if any.
@@ -30,25 +39,42 @@ pub(super) fn cpus(wanted: &config::Workers) -> Vec<Option<usize>> {
 }
 
 impl Workers {
-    /// Starts a thread for each worker. They tell `gone` of each port whose
+    /// Starts a thread for each worker, on the engine `wanted`. They tell `gone` of each port whose
     /// device went away, and wake `waker`.
     pub(super) fn start(
         workers: Vec<Worker>,
         cpus: Vec<Option<usize>>,
+        wanted: config::Engine,
         clock: Instant,
         gone: &Sender<PortId>,
         waker: &Arc<Waker>,
     ) -> Result<Workers, CliError> {
+        let engine = match wanted {
+            config::Engine::Auto | config::Engine::Epoll => Engine::Epoll,
+            config::Engine::IoUring => Engine::IoUring,
+        };
         let start = |(worker, &cpu): (Worker, &Option<usize>)| {
             let (gone, waker) = (gone.clone(), Arc::clone(waker));
-            Runner::start(worker, EpollEngine::new, cpu, clock, move |id| {
+            let gone = move |id| {
                 // A control thread that no longer listens is about to stop everything.
                 let _ = gone.send(id);
                 let _ = waker.wake();
-            })
+            };
+            match engine {
+                Engine::Epoll => Runner::start(worker, EpollEngine::new, cpu, clock, gone),
+                Engine::IoUring => Runner::start(worker, UringEngine::new, cpu, clock, gone),
+            }
         };
         let runners = workers.into_iter().zip(&cpus).map(start).collect::<Result<_, _>>()?;
-        Ok(Workers { runners, cpus })
+        Ok(Workers { runners, cpus, engine })
+    }
+
+    /// The engine at work, as the configuration calls it.
+    pub(super) fn engine(&self) -> &'static str {
+        match self.engine {
+            Engine::Epoll => "epoll",
+            Engine::IoUring => "io_uring",
+        }
     }
 
     /// How many there are.
