@@ -135,19 +135,21 @@ impl Table {
         Sought { key, hash, bucket: hash.first(self.bucket_count()) }
     }
 
-    /// Reads a word of every bucket that is about to be searched, and finds out
-    /// which of its two each key lies in.
+    /// Makes keys ready: hashes them, reads a word of every bucket that is about
+    /// to be searched, and finds out which of its two each key lies in.
     ///
-    /// The first loop does little else, so that a processor which waits for one
-    /// line asks for dozens of others meanwhile; among the instructions of a
-    /// whole decision it would reach but a few. The second loop is for tables
-    /// so full that some keys lie in their second bucket.
+    /// The second loop does nothing but read, so that a processor which waits
+    /// for one line asks for dozens of others meanwhile; among the instructions
+    /// of a whole decision, or even of a hash, it would reach but a few. The
+    /// third loop is for tables so full that some keys lie in their second bucket.
     #[inline(never)]
     pub(super) fn approach(&self, keys: &[Key], sought: &mut [Sought]) {
         let bucket = |number: u32| &self.buckets[number as usize];
         let mut near = 0;
         for (&key, sought) in keys.iter().zip(&mut *sought) {
             *sought = self.seek(key);
+        }
+        for sought in &*sought {
             near ^= bucket(sought.bucket).touch();
         }
         if self.spilled.load(Ordering::Relaxed) != 0 {
@@ -193,13 +195,7 @@ impl Table {
     pub(super) fn find(&self, sought: &Sought) -> Option<(Slot, Value)> {
         let key = sought.key;
         let home = self.home(key);
-        self.find_in(home.first, key)
-            .or_else(|| self.find_in(home.second, key))
-            .or_else(|| self.find_with_care(key, home))
-    }
-
-    /// Makes sure that a miss is a miss.
-    fn find_with_care(&self, key: Key, home: Home) -> Option<(Slot, Value)> {
+        // Until a miss is sure to be one.
         for _ in 0..TRIES {
             let look = self.look(key, home);
             if let Some(slot) = look.lowest
