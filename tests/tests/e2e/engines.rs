@@ -74,3 +74,13 @@ fn epoll_with_one_worker() {
 fn epoll_with_three_workers() {
     life_with("epoll", 3);
 }
+
+#[test]
+fn io_uring_with_one_worker() {
+    life_with("io_uring", 1);
+}
+
+#[test]
+fn io_uring_with_three_workers() {
+    life_with("io_uring", 3);
+}
