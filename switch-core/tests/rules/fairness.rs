@@ -114,7 +114,7 @@ proptest! {
 
     #[test]
     fn a_newcomer_replaces_one_of_the_port_that_holds_most(
-        events in prop::collection::vec(event(), 1..30),
+        events in prop::collection::vec(event(), 1..20),
         seed in any::<[u64; 4]>(),
     ) {
         let fdb = Fdb::new(CAPACITY, 300, Seed(seed.map(|word| word | 1 << 63)));

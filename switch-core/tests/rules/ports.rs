@@ -4,11 +4,12 @@ use std::time::Duration;
 
 use switch_core::config::{BridgeRules, PortRules};
 use switch_core::frame::Takes;
-use switch_core::memory::cable;
+use switch_core::memory::{Wire, cable};
 use switch_core::null::NullPort;
 use switch_core::port::{Burst, Engine, MAX_PORTS, Tx, TxError};
 use switch_core::tables::Link;
-use switch_core::{Drop, Frame, Mac, PortId, Vid, VlanMode};
+use switch_core::vlan::Allowed;
+use switch_core::{Drop, Frame, Mac, PortId, Tpid, Vid, VlanMode};
 
 use crate::frames::{Body, Spec, Tag};
 use crate::lab::{LINK, Lab};
@@ -118,6 +119,62 @@ fn one_flood_to_more_ports_than_a_queue_or_a_burst_holds() {
         assert_eq!((totals.tx_frames, totals.all_drops()), (80, 0), "{id:?}");
     }
     assert_eq!(lab.switch.stats().flood_copies, 80 * (receivers.len() as u64 - 1));
+    lab.check_conservation();
+}
+
+/// More copies than a worker has room for: none is written over before it is sent.
+#[test]
+fn a_full_burst_of_floods_in_every_form_keeps_each_frame() {
+    let mut lab = Lab::new(BridgeRules::default(), 64);
+    let everything = Link { takes: Takes::EVERYTHING, ..LINK };
+    let senders: Vec<PortId> =
+        (0..4).map(|n| lab.add(&format!("s{n}"), PortRules::default(), everything)).collect();
+    let ten = Vid::configured(10).expect("a VID");
+    let s_trunk = VlanMode::Trunk { allowed: Allowed::All, native: None, tpid: Tpid::Service };
+    let rules = |vlan: &VlanMode| PortRules { vlan: vlan.clone(), ..PortRules::default() };
+    let modes = [VlanMode::Transparent, VlanMode::Access(ten), s_trunk];
+    let mut receivers = Vec::new();
+    for (n, mode) in modes.iter().enumerate() {
+        for link in [LINK, everything] {
+            receivers.push((
+                mode,
+                link,
+                lab.add(&format!("r{n}{}", link == LINK), rules(mode), link),
+            ));
+        }
+    }
+    let tag = |tpid| Tag { tpid, vid: 10, pcp: 3, dei: true };
+    let spec = |sender: usize, length: usize| Spec {
+        tags: vec![tag(0x8100)],
+        body: Body::Unfinished,
+        len: Some(100 + 20 * length + sender),
+        ..plain(host(sender), Mac::BROADCAST)
+    };
+    for length in 0..16 {
+        for (n, &sender) in senders.iter().enumerate() {
+            lab.send(sender, spec(n, length).sent());
+        }
+    }
+    lab.run();
+    for (mode, link, id) in receivers {
+        let got = lab.received(id);
+        assert_eq!(got.len(), 64);
+        let tags = match mode {
+            VlanMode::Transparent => vec![tag(0x8100)],
+            VlanMode::Access(_) => Vec::new(),
+            _ => vec![tag(0x88a8)],
+        };
+        for sender in 0..4 {
+            let its = got.iter().filter(|wire| wire.bytes[11] == sender as u8);
+            for (length, wire) in its.enumerate() {
+                let expected = match link.takes {
+                    Takes::NOTHING => Wire::from(&spec(sender, length).finished(&tags)[..]),
+                    _ => spec(sender, length).with_tags(&tags),
+                };
+                assert_eq!(*wire, expected, "{mode:?}");
+            }
+        }
+    }
     lab.check_conservation();
 }
 

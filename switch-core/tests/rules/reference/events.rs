@@ -44,7 +44,10 @@ pub fn events() -> impl Strategy<Value = Vec<Event>> {
 
 fn event() -> impl Strategy<Value = Event> {
     let place = any::<Place>;
-    let frames = prop::collection::vec((place(), wire()), 1..8);
+    let frames = prop_oneof![
+        30 => prop::collection::vec((place(), wire()), 1..8),
+        1 => prop::collection::vec((place(), wire()), 60..140),
+    ];
     let fault =
         select(vec![None, None, Some(TxError::Full), Some(TxError::Down), Some(TxError::Refused)]);
     prop_oneof![
