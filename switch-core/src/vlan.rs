@@ -147,7 +147,9 @@ impl VidSet {
 
     /// The VIDs in rising order.
     pub fn iter(&self) -> impl Iterator<Item = Vid> + '_ {
-        (1..=4094).filter_map(Vid::configured).filter(|&vid| self.contains(vid))
+        let words = (0..).step_by(64).zip(self.0.iter()).filter(|&(_, &word)| word != 0);
+        let all = words.flat_map(|(first, _)| first..first + 64);
+        all.filter_map(Vid::configured).filter(|&vid| self.contains(vid))
     }
 
     /// Whether no VID is in the set.
