@@ -52,6 +52,19 @@ impl Ring {
         self.tail += count;
     }
 
+    /// Puts one frame in: itself if its slot needs it no more, else a copy.
+    #[inline]
+    fn put(&mut self, frame: &mut Frame, last: bool) -> Result<(), TxError> {
+        let slot = self.slots.get_mut(self.tail).ok_or(TxError::Full)?;
+        if last {
+            swap(slot, frame);
+        } else {
+            slot.copy_from(frame);
+        }
+        self.tail += 1;
+        Ok(())
+    }
+
     /// Begins at slot 0 again. Frames still waiting are forgotten.
     pub fn rewind(&mut self) {
         (self.head, self.tail) = (0, 0);
@@ -98,25 +111,12 @@ impl Engine for RingEngine {
 
     fn transmit(&mut self, frames: &mut [Frame], queue: &mut [Tx]) {
         for tx in queue {
-            let ring = match self.ports.get_mut(tx.port.index()) {
-                Some(port) if port.id == tx.port => &mut port.egress,
-                _ => {
-                    tx.result = Err(TxError::Down);
-                    continue;
+            tx.result = match self.ports.get_mut(tx.port.index()) {
+                Some(port) if port.id == tx.port => {
+                    port.egress.put(&mut frames[usize::from(tx.slot)], tx.last)
                 }
+                _ => Err(TxError::Down),
             };
-            let Some(slot) = ring.free().first_mut() else {
-                tx.result = Err(TxError::Full);
-                continue;
-            };
-            let frame = &mut frames[usize::from(tx.slot)];
-            if tx.last {
-                swap(slot, frame);
-            } else {
-                slot.copy_from(frame);
-            }
-            ring.filled(1);
-            tx.result = Ok(());
         }
     }
 }
