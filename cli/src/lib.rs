@@ -5,6 +5,7 @@
 
 pub mod api;
 pub mod args;
+pub mod bench;
 pub mod client;
 pub mod commands;
 pub mod config;

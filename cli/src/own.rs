@@ -11,10 +11,11 @@ use std::time::{Duration, Instant};
 
 use io_backends::error::describe;
 use rustix::process::{Pid, Signal, kill_process};
+use rustix::thread::{CapabilitySet, capabilities};
 use serde::Deserialize;
 use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM};
 
-use crate::error::{CliError, FAILED};
+use crate::error::{CliError, FAILED, PRIVILEGE};
 use crate::rundir::{RunDir, State};
 
 /// How long `up` or `down` may take.
@@ -38,6 +39,23 @@ pub(crate) fn interrupted(what: &str, stop: &AtomicBool) -> Result<(), CliError>
         true => Err(CliError::failed(what, "interrupted; all that it made is removed")),
         false => Ok(()),
     }
+}
+
+/// Fails with exit 4 unless the process holds these capabilities, by name, of
+/// which the command `what` has need to do something.
+pub(crate) fn needs(
+    what: &str,
+    something: &str,
+    wanted: &[(&str, CapabilitySet)],
+) -> Result<(), CliError> {
+    let held = capabilities(None).map_or(CapabilitySet::empty(), |sets| sets.effective);
+    let missing: Vec<_> =
+        wanted.iter().filter(|(_, set)| !held.contains(*set)).map(|(name, _)| *name).collect();
+    if missing.is_empty() {
+        return Ok(());
+    }
+    let why = format!("needs {} {something}", missing.join(", "));
+    Err(CliError::new(PRIVILEGE, what, why).hint(format!("run it as root: sudo netloom {what}")))
 }
 
 /// This program with other arguments. Ctrl-C is for the caller alone, which then removes everything.

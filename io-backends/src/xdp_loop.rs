@@ -9,7 +9,7 @@
 //!
 //! 1. Put a reflector on both netdevs.
 //! 2. Teach the switch who is where: one [`frame`] each way, sent from the
-//!    netdev's side ([`crate::testing::RawSocket`]). These circle already.
+//!    netdev's side (`RawSocket`, `PacketSocket`). These circle already.
 //! 3. Send as many more as are to be on their way at once; 256 fill every batch.
 //!
 //! A frame that the switch or a full ring drops is gone: watch that the count

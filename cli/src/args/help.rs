@@ -9,7 +9,7 @@ use crate::config::{Row, kind_reference, rule_reference, spec_reference};
 
 /// The commands by what they are for. Every command is in one group.
 pub(super) const GROUPS: [(&str, &[&str]); 4] = [
-    ("First steps", &["demo", "doctor"]),
+    ("First steps", &["demo", "doctor", "bench"]),
     ("Switches", &["up", "down", "ls"]),
     ("Inside a switch", &["port", "fdb", "vlan", "stats", "explain"]),
     ("Around it", &["exec", "completions", "man", "help"]),

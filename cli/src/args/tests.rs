@@ -149,8 +149,8 @@ fn mistakes_are_one_line_and_one_hint() {
     for (line, expected) in [
         (
             &[][..],
-            "netloom: command line: needs a command\nhint: the commands are demo, doctor, up, down, ls, \
-             port, fdb, vlan, stats, explain, exec, completions, man",
+            "netloom: command line: needs a command\nhint: the commands are demo, doctor, bench, up, down, \
+             ls, port, fdb, vlan, stats, explain, exec, completions, man",
         ),
         (&["upp"], "netloom: upp: no such command\nhint: did you mean \"up\"?"),
         (&["port"], "netloom: port: needs a command\nhint: the commands are ls, add, del, set"),

@@ -11,14 +11,14 @@ mod transfer;
 
 use std::time::{Duration, Instant};
 
-use rustix::thread::{CapabilitySet, capabilities};
+use rustix::thread::CapabilitySet;
 use serde::Serialize;
 
 use crate::api::{ExplainDoc, FdbRow, PortRow, Request, StatsDoc};
 use crate::args::Global;
 use crate::client::Client;
 use crate::config::parse_frame;
-use crate::error::{CliError, PRIVILEGE};
+use crate::error::CliError;
 use crate::output;
 use crate::own;
 
@@ -50,7 +50,14 @@ struct Report {
 /// Exit 4 without the privileges, 1 when anything fails or no traffic flows.
 pub(super) fn run(global: &Global) -> Result<(), CliError> {
     let began = Instant::now();
-    may_make_a_lab()?;
+    own::needs(
+        "demo",
+        "to make namespaces and TAPs",
+        &[
+            ("CAP_NET_ADMIN", CapabilitySet::NET_ADMIN),
+            ("CAP_SYS_ADMIN", CapabilitySet::SYS_ADMIN),
+        ],
+    )?;
     let story = Story::new(global);
     let stop = own::on_interrupt("demo")?;
     let lab = Lab::build(&stop)?;
@@ -101,19 +108,4 @@ fn frame_between(ports: &[PortRow], from: &str, to: &str) -> Result<Vec<u8>, Cli
             .ok_or_else(|| CliError::failed(format!("port {name}"), "its netdev has no address"))
     };
     parse_frame(&format!("dst={} src={} type=0x0800", mac(to)?, mac(from)?))
-}
-
-fn may_make_a_lab() -> Result<(), CliError> {
-    let held = capabilities(None).map_or(CapabilitySet::empty(), |sets| sets.effective);
-    let missing: Vec<_> =
-        [("CAP_NET_ADMIN", CapabilitySet::NET_ADMIN), ("CAP_SYS_ADMIN", CapabilitySet::SYS_ADMIN)]
-            .into_iter()
-            .filter(|(_, wanted)| !held.contains(*wanted))
-            .map(|(name, _)| name)
-            .collect();
-    if missing.is_empty() {
-        return Ok(());
-    }
-    let why = format!("needs {} to make namespaces and TAPs", missing.join(", "));
-    Err(CliError::new(PRIVILEGE, "demo", why).hint("run it as root: sudo netloom demo"))
 }

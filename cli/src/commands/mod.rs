@@ -1,5 +1,6 @@
 //! The commands, a file each: check what was typed, ask the switch, print the answer.
 
+mod bench;
 mod completions;
 mod demo;
 mod doctor;
@@ -28,6 +29,7 @@ use crate::rundir;
 pub fn run(cli: &Cli) -> Result<(), CliError> {
     let global = &cli.global;
     match &cli.command {
+        Command::Bench(bench) => bench::run(global, bench),
         Command::Demo => demo::run(global),
         Command::Doctor => doctor::run(global),
         Command::Up(up) => up::run(global, up),

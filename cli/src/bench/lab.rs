@@ -1,0 +1,139 @@
+//! Where a bench keeps what it makes: a directory and namespaces of its own, all gone with it.
+//!
+//! Everything is called `netloom-bench-PID…`. Namespaces are written into a
+//! [`Journal`] before they are made, so that the next bench cleans up after
+//! one that was killed ([`super::leftovers`]).
+
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::sync::atomic::AtomicBool;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::thread;
+use std::time::{Duration, Instant};
+
+use io_backends::attachment::Netns;
+use io_backends::error::describe;
+use io_backends::lab::Journal;
+use io_backends::lab::netns::in_netns;
+
+use super::BENCH;
+use crate::error::CliError;
+use crate::own;
+
+/// Where the directories of benches are.
+pub(super) const PARENT: &str = "/run";
+/// What all their names begin with, before the process's number.
+pub(super) const PREFIX: &str = "netloom-bench-";
+/// The journal's folder inside a bench's directory.
+pub(super) const RECORD: &str = "record";
+/// The run directory of the bench's own switches, there too.
+pub(super) const SWITCHES: &str = "switches";
+
+/// How soon an interrupt is seen.
+const LOOK: Duration = Duration::from_millis(20);
+
+/// What the bench has made. It goes with the value.
+pub(super) struct Lab {
+    name: String,
+    dir: PathBuf,
+    journal: Mutex<Journal>,
+    stop: Arc<AtomicBool>,
+}
+
+impl Lab {
+    /// Makes the directory. `stop` is the flag that an interrupt raises.
+    pub(super) fn make(stop: Arc<AtomicBool>) -> Result<Lab, CliError> {
+        let name = format!("{PREFIX}{}", std::process::id());
+        let dir = Path::new(PARENT).join(&name);
+        let journal = Mutex::new(Journal::open(&dir, RECORD)?);
+        let lab = Lab { name, dir, journal, stop };
+        let switches = lab.switches();
+        fs::create_dir_all(&switches)
+            .map_err(|error| CliError::failed(switches.display().to_string(), describe(&error)))?;
+        Ok(lab)
+    }
+
+    /// The directory.
+    pub(super) fn dir(&self) -> &Path {
+        &self.dir
+    }
+
+    /// The run directory of the bench's own switches.
+    pub(super) fn switches(&self) -> PathBuf {
+        self.dir.join(SWITCHES)
+    }
+
+    /// A name that is the bench's alone.
+    pub(super) fn name(&self, part: &str) -> String {
+        format!("{}-{part}", self.name)
+    }
+
+    /// Makes the namespace [`Lab::name`] of `part`, without IPv6, so that no
+    /// host in it says anything by itself.
+    pub(super) fn namespace(&self, part: &str) -> Result<Namespace<'_>, CliError> {
+        let name = self.name(part);
+        self.journal().namespace(part, &name)?;
+        let namespace = Namespace { lab: self, part: part.to_owned(), netns: Netns::Name(name) };
+        in_netns(&namespace.netns, || {
+            for which in ["all", "default"] {
+                // A kernel without IPv6 has no such file, and nothing to turn off.
+                let _ = fs::write(format!("/proc/sys/net/ipv6/conf/{which}/disable_ipv6"), "1");
+            }
+        })?;
+        Ok(namespace)
+    }
+
+    /// Fails when the user has interrupted.
+    pub(super) fn check(&self) -> Result<(), CliError> {
+        own::interrupted(BENCH, &self.stop)
+    }
+
+    /// Waits; an interrupt ends that.
+    pub(super) fn wait(&self, time: Duration) -> Result<(), CliError> {
+        let end = Instant::now() + time;
+        loop {
+            self.check()?;
+            let left = end.saturating_duration_since(Instant::now());
+            if left.is_zero() {
+                return Ok(());
+            }
+            thread::sleep(left.min(LOOK));
+        }
+    }
+
+    /// Takes everything away.
+    pub(super) fn remove(self) -> Result<(), CliError> {
+        match self.journal().undo().kept.into_iter().next() {
+            Some(left) => Err(left.into()),
+            None => Ok(()),
+        }
+    }
+
+    fn journal(&self) -> std::sync::MutexGuard<'_, Journal> {
+        self.journal.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Drop for Lab {
+    fn drop(&mut self) {
+        let report = self.journal().undo();
+        if report.kept.is_empty() {
+            // What stays for want of a right to remove it, the next bench finds.
+            let _ = fs::remove_dir_all(&self.dir);
+        }
+    }
+}
+
+/// A namespace that goes with the value.
+pub(super) struct Namespace<'l> {
+    lab: &'l Lab,
+    part: String,
+    pub(super) netns: Netns,
+}
+
+impl Drop for Namespace<'_> {
+    fn drop(&mut self) {
+        // What can't be removed now is tried again with the lab.
+        let _ = self.lab.journal().undo_port(&self.part);
+    }
+}

@@ -1,0 +1,57 @@
+//! `netloom bench`: this host measured, Netloom beside others.
+//!
+//! How it works. [`plan`] says what is measured and among whom; [`peers`] sets
+//! each contestant up between hosts of its own in namespaces; [`work`] knows
+//! how each kind of figure comes about. [`run`] has all rigs stand side by
+//! side and goes through contestants and cases round by round, so that
+//! whatever else the machine does meets all of them alike. What comes out is
+//! one document, shown as text, JSON or a page.
+//!
+//! What is absent: nothing here forwards but the cable of the plain loop, and
+//! Netloom is measured as users run it, as a program of its own.
+
+mod document;
+mod lab;
+mod leftovers;
+mod machine;
+mod peers;
+mod plan;
+mod process;
+mod progress;
+mod report;
+mod run;
+mod stats;
+mod text;
+mod work;
+
+use crate::args::Global;
+use crate::error::CliError;
+use crate::own;
+
+pub(crate) use document::Document;
+pub use plan::{Peer, Plan, What};
+pub(crate) use plan::{engine_arg, seconds_arg, workers_arg};
+
+/// What failures are about.
+const BENCH: &str = "bench";
+
+/// Measures what the plan says.
+///
+/// # Errors
+/// Exit 1 when Netloom does not start, what was made can't be removed, or the user interrupts.
+pub(crate) fn run(global: &Global, plan: &Plan) -> Result<Document, CliError> {
+    let stop = own::on_interrupt(BENCH)?;
+    let document = run::run(plan, &stop, global.quiet)?;
+    own::interrupted(BENCH, &stop)?;
+    Ok(document)
+}
+
+/// The document as a page of HTML.
+pub(crate) fn as_page(document: &Document) -> String {
+    report::page(document)
+}
+
+/// The document as text.
+pub(crate) fn as_text(document: &Document, paint: crate::output::Paint) -> String {
+    text::text(document, paint)
+}

@@ -1,0 +1,109 @@
+//! A bench for a person at a terminal: a table a measurement.
+
+use super::document::{Document, MeasurementDoc, RowDoc};
+use crate::output::{Align, Paint, Table};
+
+/// Stands where nothing applies.
+const NONE: &str = "-";
+
+/// All of it.
+pub(super) fn text(document: &Document, paint: Paint) -> String {
+    let mut text = String::new();
+    for measurement in &document.measurements {
+        let direction = if measurement.less_is_better { ", less is better" } else { "" };
+        text += &format!("{}{direction}\n", paint.bold(measurement.title));
+        text += &table(measurement, paint);
+        text.push('\n');
+    }
+    for contestant in &document.contestants {
+        if let Some(why) = &contestant.why {
+            text += &paint.yellow(format!("{} {}: {why}\n", contestant.name, contestant.state));
+        }
+        for limit in &contestant.limits {
+            text += &format!("{}: {limit}\n", contestant.name);
+        }
+    }
+    text += &format!(
+        "Medians of {} rounds, {:.1} s each, in turn; on {}.\n",
+        document.rounds,
+        document.duration,
+        machine(document)
+    );
+    text
+}
+
+/// The machine in a few words.
+pub(super) fn machine(document: &Document) -> String {
+    let machine = &document.machine;
+    let cpu = machine.cpu.clone().unwrap_or_else(|| "an unknown CPU".into());
+    let cpus = machine.cpus.map_or(String::new(), |cpus| format!("{cpus} × "));
+    let virtual_machine = if machine.virtual_machine { " in a virtual machine" } else { "" };
+    let kernel = machine.kernel.clone().unwrap_or_default();
+    format!("{cpus}{cpu}{virtual_machine}, Linux {kernel}")
+}
+
+fn table(measurement: &MeasurementDoc, paint: Paint) -> String {
+    let mut table = Table::new(&[
+        ("FRAME", Align::Right),
+        ("QUEUES", Align::Right),
+        ("FLOWS", Align::Right),
+        ("SWITCH", Align::Left),
+        ("MEDIAN", Align::Right),
+        ("MIN", Align::Right),
+        ("MAX", Align::Right),
+        ("P99", Align::Right),
+        ("NETLOOM IS", Align::Left),
+    ]);
+    for row in &measurement.rows {
+        table.row(cells(row, measurement));
+    }
+    for column in ["FRAME", "QUEUES", "FLOWS", "P99"] {
+        table.drop_if_all(column, NONE);
+    }
+    let better = |text: &str| {
+        let Some(ratio) = text.strip_suffix('×').and_then(|text| text.parse::<f64>().ok()) else {
+            return text.to_owned();
+        };
+        let wins = if measurement.less_is_better { ratio <= 1.0 } else { ratio >= 1.0 };
+        if wins { paint.green(text) } else { paint.yellow(text) }
+    };
+    table.render(paint, better)
+}
+
+fn cells(row: &RowDoc, measurement: &MeasurementDoc) -> Vec<String> {
+    let number = |number: Option<String>| number.unwrap_or_else(|| NONE.into());
+    let shown = |figure: f64| figure_text(figure, measurement.unit);
+    let last = match (&row.figure, &row.failure, row.netloom_ratio) {
+        (None, Some(failure), _) => failure.clone(),
+        (_, _, Some(ratio)) => ratio_text(ratio),
+        _ => String::new(),
+    };
+    vec![
+        number(row.frame_size.map(|size| size.to_string())),
+        number(row.queues.map(|queues| queues.to_string())),
+        number(row.flows.map(|flows| flows.to_string())),
+        row.contestant.clone(),
+        number(row.figure.map(|figure| shown(figure.median))),
+        number(row.figure.map(|figure| shown(figure.min))),
+        number(row.figure.map(|figure| shown(figure.max))),
+        number(row.latency.map(|latency| figure_text(latency.p99, "seconds"))),
+        last,
+    ]
+}
+
+/// `1.83×`
+pub(super) fn ratio_text(ratio: f64) -> String {
+    format!("{ratio:.2}×")
+}
+
+/// A figure with its unit, to three digits or so.
+pub(super) fn figure_text(figure: f64, unit: &str) -> String {
+    match unit {
+        "seconds" if figure < 1e-3 => format!("{:.1} µs", figure * 1e6),
+        "seconds" => format!("{:.2} ms", figure * 1e3),
+        "bit/s" => format!("{:.2} Gb/s", figure / 1e9),
+        _ if figure < 1e3 => format!("{figure:.0} /s"),
+        _ if figure < 1e6 => format!("{:.0} k/s", figure / 1e3),
+        _ => format!("{:.2} M/s", figure / 1e6),
+    }
+}

@@ -1,0 +1,61 @@
+//! `netloom bench`.
+
+use std::fs::File;
+use std::io::{self, Write};
+use std::path::Path;
+
+use io_backends::error::describe;
+use rustix::thread::CapabilitySet;
+
+use crate::args::{Bench, Global};
+use crate::bench::{self, Peer, Plan};
+use crate::error::CliError;
+use crate::{output, own};
+
+/// Measures, and shows what came out.
+///
+/// # Errors
+/// Exit 4 without the privileges, 1 when Netloom does not start or the user interrupts.
+pub(super) fn run(global: &Global, arguments: &Bench) -> Result<(), CliError> {
+    own::needs(
+        "bench",
+        "to make namespaces and TAPs, to send frames and to have the kernel send them back",
+        &[
+            ("CAP_NET_ADMIN", CapabilitySet::NET_ADMIN),
+            ("CAP_SYS_ADMIN", CapabilitySet::SYS_ADMIN),
+            ("CAP_NET_RAW", CapabilitySet::NET_RAW),
+            ("CAP_BPF", CapabilitySet::BPF),
+        ],
+    )?;
+    let page = arguments.report.as_deref().map(create).transpose()?;
+    let document = bench::run(global, &plan(arguments))?;
+    if let (Some(mut file), Some(path)) = (page, &arguments.report) {
+        file.write_all(bench::as_page(&document).as_bytes())
+            .map_err(|error| unwritten(path, &error))?;
+    }
+    output::show(global, &document, |paint| bench::as_text(&document, paint))
+}
+
+/// Opens the page's file before anything is measured for it.
+fn create(path: &Path) -> Result<File, CliError> {
+    File::create(path).map_err(|error| unwritten(path, &error))
+}
+
+fn unwritten(path: &Path, error: &io::Error) -> CliError {
+    CliError::failed(path.display().to_string(), describe(error))
+}
+
+fn plan(arguments: &Bench) -> Plan {
+    let everybody = || vec![Peer::KernelBridge, Peer::Ovs, Peer::Vde, Peer::Plain];
+    Plan {
+        what: arguments.what,
+        peers: arguments.against.clone().unwrap_or_else(everybody),
+        engines: arguments.engines.clone(),
+        workers: arguments.workers.clone(),
+        duration: arguments.duration,
+        rounds: arguments.rounds.into(),
+        sizes: arguments.sizes.clone(),
+        queues: arguments.queues.clone(),
+        flows: arguments.flows.clone(),
+    }
+}

@@ -1,0 +1,132 @@
+//! `netloom bench` end to end, as briefly as it goes: a figure for everybody,
+//! and nothing left behind, also when it is interrupted or killed.
+
+use std::fs;
+use std::path::Path;
+
+use serde_json::Value;
+use tests::lab::{FILES, Lab, PROGRAM, eventually, has};
+
+/// Runs of a tenth of a second, one of each.
+const BRIEFLY: [&str; 10] =
+    ["--rounds", "1", "--duration", "0.1", "--sizes", "64", "--queues", "1", "--flows", "1"];
+
+/// What only benches leave: their directories.
+fn directories(lab: &Lab) -> Vec<String> {
+    let entries = fs::read_dir(lab.path("/run")).expect("the lab's /run").flatten();
+    let names = entries.map(|entry| entry.file_name().to_string_lossy().into_owned());
+    names.filter(|name| name.starts_with("netloom-bench")).collect()
+}
+
+#[track_caller]
+fn nothing_is_left(lab: &Lab) {
+    lab.is_empty();
+    assert_eq!(directories(lab), Vec::<String>::new());
+}
+
+fn rows(document: &Value, measurement: &str) -> Vec<Value> {
+    let all = document["measurements"].as_array().expect("measurements");
+    let found = all.iter().find(|it| it["name"] == measurement);
+    found.unwrap_or_else(|| panic!("no {measurement}"))["rows"].as_array().expect("rows").clone()
+}
+
+#[test]
+fn everybody_is_measured_and_nothing_stays() {
+    let lab = Lab::new();
+    let mut expected = vec!["netloom", "kernel-bridge", "plain", "plain-header"];
+    for (tool, name) in [("ovs-vswitchd", "ovs"), ("vde_switch", "vde")] {
+        if has(tool) {
+            expected.push(name);
+        }
+    }
+    let report = format!("{FILES}/report.html");
+    let words = [&["bench", "matrix", "--json", "--report", &report], &BRIEFLY[..]].concat();
+    let document = lab.netloom(&words).json();
+    for measurement in ["loop", "tcp", "udp", "rtt"] {
+        let rows = rows(&document, measurement);
+        for name in &expected {
+            let row = rows.iter().find(|row| row["contestant"] == *name);
+            let row = row.unwrap_or_else(|| panic!("{measurement}: no {name}"));
+            let median = row["figure"]["median"].as_f64();
+            assert!(median.is_some_and(|median| median > 0.0), "{measurement}: {row}");
+            assert_eq!(row["netloom_ratio"].is_null(), *name == "netloom", "{measurement}: {row}");
+        }
+    }
+    let page = fs::read_to_string(lab.path(&report)).expect("the report");
+    assert!(page.contains("<svg") && page.contains("plain-header"));
+    nothing_is_left(&lab);
+}
+
+#[test]
+fn who_is_missing_is_told() {
+    let lab = Lab::new();
+    // Somewhere without any other program.
+    lab.run(&["mkdir", "/run/empty"]).ok();
+    for directory in ["/usr/local/sbin", "/usr/sbin", "/sbin"] {
+        if Path::new(directory).is_dir() {
+            lab.run(&["mount", "--bind", "/run/empty", directory]).ok();
+        }
+    }
+    let words = [&["env", "PATH=/run/empty", PROGRAM, "bench", "tcp", "--json"], &BRIEFLY[..]];
+    let document = lab.run(&[&["/usr/bin/env"], &words.concat()[1..]].concat()).json();
+    for contestant in document["contestants"].as_array().expect("contestants") {
+        let missing = ["ovs", "vde"].iter().any(|name| contestant["name"] == *name);
+        let state = if missing { "missing" } else { "measured" };
+        assert_eq!(contestant["state"], state, "{contestant}");
+        assert_eq!(contestant["why"].is_null(), !missing, "{contestant}");
+    }
+    assert!(rows(&document, "tcp").iter().all(|row| row["contestant"] != "ovs"));
+}
+
+#[test]
+fn an_interrupt_takes_everything_away() {
+    let lab = Lab::new();
+    let bench = lab.spawn(&[PROGRAM, "bench", "tcp", "--duration", "600"]);
+    eventually("traffic", 30, || lab.processes().iter().any(|name| name == "vde_switch"));
+    bench.signal("INT");
+    let answer = bench.wait(30);
+    assert!(answer.refused(1).contains("interrupted"));
+    nothing_is_left(&lab);
+}
+
+#[test]
+fn after_a_kill_the_next_one_cleans_up() {
+    let lab = Lab::new();
+    let bench = lab.spawn(&[PROGRAM, "bench", "tcp", "--duration", "600"]);
+    eventually("traffic", 30, || lab.processes().iter().any(|name| name == "vde_switch"));
+    bench.signal("KILL");
+    drop(bench);
+    assert!(!directories(&lab).is_empty());
+    let words = [&["bench", "rtt", "--against", "none"], &BRIEFLY[..]].concat();
+    lab.netloom(&words).ok();
+    nothing_is_left(&lab);
+}
+
+#[test]
+fn nobody_may_not() {
+    let lab = Lab::new();
+    let nobody = ["setpriv", "--reuid=65534", "--regid=65534", "--clear-groups", "--inh-caps=-all"];
+    let answer = lab.run(&[&nobody[..], &[PROGRAM, "bench", "tcp"]].concat());
+    assert!(answer.refused(4).contains("needs CAP_NET_ADMIN"), "{answer:#?}");
+    assert!(answer.hint().contains("root"), "{answer:#?}");
+    nothing_is_left(&lab);
+}
+
+#[test]
+fn mistakes_touch_nothing() {
+    let lab = Lab::new();
+    for words in [
+        &["bench"][..],
+        &["bench", "speed"],
+        &["bench", "tcp", "--against", "snabb"],
+        &["bench", "tcp", "--engine", "dpdk"],
+        &["bench", "loop", "--workers", "0"],
+        &["bench", "loop", "--sizes", "63"],
+        &["bench", "rtt", "--rounds", "0"],
+    ] {
+        lab.netloom(words).refused(2);
+    }
+    let message = lab.netloom(&["bench", "tcp", "--report", "/no/such/place.html"]).refused(1);
+    assert!(message.contains("/no/such/place.html"), "{message}");
+    nothing_is_left(&lab);
+}
