@@ -17,7 +17,8 @@ use switch_core::port::BURST;
 
 const BATCH: usize = 4096;
 /// Addresses of a learning run, and the table's capacity.
-const NEWCOMERS: u64 = 1 << 20;
+const NEWCOMERS: u64 = 1_000_000;
+const LEARNING_CAPACITY: u32 = 1 << 20;
 const LEARNING_ROUNDS: usize = 7;
 
 fn table(addresses: u64, capacity: u32) -> Fdb {
@@ -85,7 +86,7 @@ fn look_ups(criterion: &mut Criterion) {
 /// Millions of new addresses a second that `threads` workers learn into an
 /// empty table, all from different ports.
 fn learning_rate(threads: u64) -> f64 {
-    let fdb = Fdb::new(NEWCOMERS as u32, 300, Seed::random());
+    let fdb = Fdb::new(LEARNING_CAPACITY, 300, Seed::random());
     let start = Barrier::new(threads as usize);
     let learn = |thread: u64| {
         let each = NEWCOMERS / threads;
@@ -107,10 +108,11 @@ fn learning_rate(threads: u64) -> f64 {
             .collect();
         runs.into_iter().map(|run| run.join().expect("a learner")).max()
     });
-    // Two that work on the same bucket for long may give an entry up; the next frame brings it back.
+    // Two that meet in one bucket may give an entry up; the address's next frame brings it back.
     let FdbStats { learned, entries, evicted, .. } = fdb.stats();
-    assert_eq!((learned, evicted), (NEWCOMERS, 0));
-    assert!(u64::from(entries) > NEWCOMERS - NEWCOMERS / 1000, "{entries} entries");
+    assert_eq!(learned, NEWCOMERS);
+    assert!(u64::from(entries) + evicted > NEWCOMERS - NEWCOMERS / 1000, "{entries} entries");
+    assert!(evicted < NEWCOMERS / 1000, "{evicted} evicted");
     NEWCOMERS as f64 / slowest.unwrap_or_default().as_micros() as f64
 }
 

@@ -183,7 +183,12 @@ impl Fdb {
     #[inline]
     pub fn learn(&self, sought: &Sought, port: PortId, limit: u32, now: u32) -> Learned {
         match self.table.find_near(sought) {
-            Some((_, value)) if value.is_at(port) && value.is_seen(now) => Learned::Known,
+            Some((slot, value)) if value.is_at(port) => {
+                if !value.is_seen(now) {
+                    self.table.refresh(slot, value, now);
+                }
+                Learned::Known
+            }
             _ => self.learn_news(sought, port, limit, now),
         }
     }

@@ -230,7 +230,7 @@ impl Table {
 
     /// Sets the stamp of an entry just found. Harmless where the slot has changed hands:
     /// then the value differs, or names the same port at the same second.
-    #[inline]
+    #[inline(never)]
     pub(super) fn refresh(&self, slot: Slot, seen: Value, now: u32) {
         let _ = self.value_at(slot).compare_exchange(
             seen.0,
