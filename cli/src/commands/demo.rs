@@ -53,10 +53,7 @@ pub(super) fn run(global: &Global) -> Result<(), CliError> {
     own::needs(
         "demo",
         "to make namespaces and TAPs",
-        &[
-            ("CAP_NET_ADMIN", CapabilitySet::NET_ADMIN),
-            ("CAP_SYS_ADMIN", CapabilitySet::SYS_ADMIN),
-        ],
+        &[("CAP_NET_ADMIN", CapabilitySet::NET_ADMIN), ("CAP_SYS_ADMIN", CapabilitySet::SYS_ADMIN)],
     )?;
     let story = Story::new(global);
     let stop = own::on_interrupt("demo")?;
