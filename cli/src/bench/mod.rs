@@ -1,8 +1,8 @@
 //! `netloom bench`: this host measured, Netloom beside others.
 //!
-//! How it works. [`plan`] says what is measured and among whom; [`peers`] sets
-//! each contestant up between hosts of its own in namespaces; [`work`] knows
-//! how each kind of figure comes about. [`run`] has all rigs stand side by
+//! How it works. `plan` says what is measured and among whom; `peers` sets
+//! each contestant up between hosts of its own in namespaces; `work` knows
+//! how each kind of figure comes about. `run` has all rigs stand side by
 //! side and goes through contestants and cases round by round, so that
 //! whatever else the machine does meets all of them alike. What comes out is
 //! one document, shown as text, JSON or a page.
