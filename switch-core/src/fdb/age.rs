@@ -3,6 +3,10 @@
 //! A sweep notes the oldest stamp it leaves behind. Since stamps only grow,
 //! nothing can expire before that one does, so the next sweep waits until
 //! then: a table whose entries are all in use is swept once an ageing time.
+//!
+//! An entry that makes room for another may slip from what is yet to be swept
+//! to what is swept already. A sweep during which entries moved is therefore
+//! soon followed by another.
 
 use super::entry::Value;
 use super::{Fdb, count};
@@ -10,6 +14,8 @@ use crate::sync::{AtomicU32, Ordering};
 
 /// Buckets looked at in one call: some 64 KB of memory, about ten microseconds.
 const CHUNK: u32 = 1024;
+/// Seconds until the next sweep where entries moved during one.
+const AGAIN: u32 = 2;
 
 pub(super) struct Sweep {
     /// The second before which nothing expires.
@@ -18,6 +24,8 @@ pub(super) struct Sweep {
     taken: AtomicU32,
     at: AtomicU32,
     oldest: AtomicU32,
+    /// Moves in the table when the sweep began.
+    moves: AtomicU32,
 }
 
 impl Sweep {
@@ -27,6 +35,7 @@ impl Sweep {
             taken: AtomicU32::new(0),
             at: AtomicU32::new(0),
             oldest: AtomicU32::new(u32::MAX),
+            moves: AtomicU32::new(0),
         }
     }
 }
@@ -62,6 +71,9 @@ impl Fdb {
         }
         let ageing = self.ageing.load(Ordering::Relaxed);
         let from = self.sweep.at.load(Ordering::Relaxed);
+        if from == 0 {
+            self.sweep.moves.store(self.table.moves(), Ordering::Relaxed);
+        }
         let until = (from + CHUNK).min(self.table.bucket_count());
         let mut oldest = self.sweep.oldest.load(Ordering::Relaxed).min(now);
         for bucket in from..until {
@@ -69,8 +81,10 @@ impl Fdb {
         }
         let done = until == self.table.bucket_count();
         if done {
+            let moved = self.table.moves() != self.sweep.moves.load(Ordering::Relaxed);
             let next = match ageing {
                 0 => u32::MAX,
+                _ if moved => now.saturating_add(AGAIN),
                 _ => oldest.saturating_add(ageing).saturating_add(1),
             };
             self.sweep.due.store(next, Ordering::Release);

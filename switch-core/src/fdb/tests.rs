@@ -226,6 +226,29 @@ fn threads_that_learn_the_same_addresses_agree_in_the_end() {
     }
 }
 
+/// An entry may move from a bucket that the sweep has yet to see to one that it has seen.
+#[test]
+fn an_entry_that_makes_room_during_a_sweep_is_swept_soon_after() {
+    // The last two of these buckets are for the second call.
+    let (low, high) = (1024, 1024..1026);
+    let fdb = Fdb::with_buckets(64, 1026, 300, seed(1));
+    let homes = |n: u64| [fdb.home(key(n)).first, fdb.home(key(n)).second];
+    let is_high = |n: &u64| homes(*n).iter().all(|bucket| high.contains(bucket));
+    let movable = (0..).filter(|&n| high.contains(&homes(n)[0]) && homes(n)[1] < low).take(4);
+    let mut settled = (1_000_000..).filter(is_high);
+    let mut count = 0;
+    for n in movable.chain(settled.by_ref().take(4)) {
+        assert_eq!(fdb.see(key(n), port(1), 0), Learned::New);
+        count += 1;
+    }
+    assert!(fdb.age(301), "there is more to sweep");
+    let newcomer = settled.next().unwrap();
+    fdb.see(key(newcomer), port(2), 301);
+    fdb.age_fully(301);
+    fdb.age_fully(303);
+    assert_eq!((fdb.stats().entries, fdb.stats().aged), (1, count));
+}
+
 /// An entry may move from a bucket that the flush has yet to see to one that it has seen.
 #[test]
 fn a_flush_misses_no_entry_that_makes_room_meanwhile() {
