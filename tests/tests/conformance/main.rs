@@ -3,6 +3,7 @@
 //! Each rig is in a network namespace of its own, made by the test's thread,
 //! and ends with it. Needs root and `/dev/net/tun`; without them it fails.
 
+mod engines;
 mod faults;
 mod rigs;
 

@@ -53,7 +53,7 @@ pub fn tap_rig(port: Box<dyn Port>) -> Rig {
 }
 
 /// A macvtap on one end of a veth; the far end is at the other.
-pub fn macvtap_rig(mode: MacvtapMode, open: impl FnOnce(FdPort) -> FdPort) -> Rig {
+pub fn macvtap_rig<P: Port + 'static>(mode: MacvtapMode, open: impl FnOnce(FdPort) -> P) -> Rig {
     let link = must(Place::Here.links(|links| {
         let lower = links.make_veth("lower", "far")?;
         links.make_macvtap(DEVICE, &lower, mode)

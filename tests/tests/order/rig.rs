@@ -1,0 +1,81 @@
+//! A switch of two TAPs, with workers on threads of their own.
+
+use std::time::{Duration, Instant};
+
+use io_backends::epoll::EpollEngine;
+use io_backends::lab::{Place, Wanted};
+use io_backends::runner::Runner;
+use io_backends::share::share_out;
+use io_backends::tap;
+use io_backends::uring::UringEngine;
+use switch_core::config::{BridgeRules, PortRules};
+use switch_core::fdb::Seed;
+use switch_core::tables::Link;
+use switch_core::{Port, Switch};
+
+/// Which engine moves the frames.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum EngineKind {
+    Epoll,
+    IoUring,
+}
+
+/// The switch; it ends with the value.
+pub struct Rig {
+    switch: Switch,
+    runners: Vec<Runner>,
+}
+
+impl Rig {
+    /// Joins the new TAPs `left` and `right` of the calling thread's namespace.
+    pub fn new(engine: EngineKind, workers: usize, queues: [u16; 2]) -> Rig {
+        let (mut switch, made) =
+            Switch::new(BridgeRules::default(), 1024, workers, Seed([1, 2, 3, 4]));
+        let clock = Instant::now();
+        let runners: Vec<Runner> = made
+            .into_iter()
+            .map(|worker| match engine {
+                EngineKind::Epoll => Runner::start(worker, EpollEngine::new, None, clock, drop),
+                EngineKind::IoUring => Runner::start(worker, UringEngine::new, None, clock, drop),
+            })
+            .collect::<Result<_, _>>()
+            .expect("workers");
+        for (name, queues) in ["left", "right"].into_iter().zip(queues) {
+            let queues = tap::create(name, queues).expect("a TAP");
+            let takes = queues[0].takes();
+            let link = Link { up: true, mtu: 1500, takes };
+            let id = switch.add_port(name, PortRules::default(), link).expect("a number");
+            let shares = share_out(id, queues, workers).expect("descriptors");
+            for (runner, share) in runners.iter().zip(shares) {
+                runner.add(id, share).expect("room");
+            }
+        }
+        let mut rig = Rig { switch, runners };
+        rig.settle();
+        for name in ["left", "right"] {
+            let up = Wanted { up: Some(true), ..Wanted::default() };
+            Place::Here
+                .links(|links| links.require(name).and_then(|link| links.set(&link, &up)))
+                .expect("it can be set up");
+        }
+        rig
+    }
+
+    fn settle(&mut self) {
+        let deadline = Instant::now() + Duration::from_secs(10);
+        while !self.switch.settle() {
+            assert!(Instant::now() < deadline, "a worker never crossed");
+            self.runners.iter().for_each(Runner::wake);
+            std::thread::yield_now();
+        }
+    }
+
+    /// Waits until the switch has forwarded all; every frame is accounted for then.
+    pub fn at_rest(&self, soon: Duration) {
+        let deadline = Instant::now() + soon;
+        while self.switch.stats().imbalance() != 0 {
+            assert!(Instant::now() < deadline, "{:?}", self.switch.stats());
+            std::thread::yield_now();
+        }
+    }
+}
