@@ -8,6 +8,7 @@ use std::hint::black_box;
 use std::time::{Duration, Instant};
 
 use benches::rig::{access, link, vlan};
+use benches::rounds;
 use benches::traffic::{self, Dice};
 use criterion::{Criterion, Throughput, criterion_group, criterion_main};
 use switch_core::config::{BridgeRules, PortRules};
@@ -131,16 +132,14 @@ fn decision(criterion: &mut Criterion) {
         let template = template(tag);
         group.bench_function(name, |bencher| {
             bencher.iter_custom(|iterations| {
-                let mut time = Duration::ZERO;
-                for _ in 0..iterations {
+                rounds::iterations(iterations, FRAMES, || {
                     for n in 0..FRAMES {
                         let (dst, src) = addresses(&mut bench);
                         bench.frames[n].set(&template);
                         traffic::address(&mut bench.frames[n], dst, src);
                     }
-                    time += bench.run();
-                }
-                time
+                    bench.run()
+                })
             });
         });
     };

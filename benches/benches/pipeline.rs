@@ -11,7 +11,7 @@ use std::sync::Barrier;
 use std::time::{Duration, Instant};
 
 use benches::rig::{Lane, Rig};
-use benches::rounds::{Spread, round};
+use benches::rounds::{self, Spread, round};
 use criterion::{Criterion, Throughput};
 
 /// Addresses, and the table's capacity: never less than the default.
@@ -57,7 +57,7 @@ fn criterion_figures() {
         group.throughput(Throughput::Elements(frames as u64));
         group.bench_function(name, |bencher| {
             bencher.iter_custom(|iterations| {
-                (0..iterations).map(|_| one_run(lane).0).sum::<Duration>()
+                rounds::iterations(iterations, frames, || one_run(lane).0)
             });
         });
     }

@@ -20,6 +20,13 @@ pub fn round(runs: &[(Duration, usize)]) -> f64 {
     counted.iter().sum::<f64>() / counted.len() as f64
 }
 
+/// For criterion's `iter_custom`: the time of `iterations` runs, each of as
+/// many `frames`, as if none had been interrupted.
+pub fn iterations(iterations: u64, frames: usize, mut run: impl FnMut() -> Duration) -> Duration {
+    let runs: Vec<_> = (0..iterations).map(|_| (run(), frames)).collect();
+    Duration::from_nanos((round(&runs) * frames as f64 * iterations as f64) as u64)
+}
+
 /// The middle of several values, and how far they lie apart.
 #[derive(Clone, Copy, Debug)]
 pub struct Spread {
