@@ -65,7 +65,7 @@ pub enum Command {
     Demo,
     /// Say what this host offers, what is missing and what that costs
     Doctor,
-    /// Measure this host: forwarding rate, TCP, UDP and round trips, beside other switches
+    /// Measure this host: forwarding, TCP, round trips and more, beside other switches
     ///
     /// Makes namespaces of its own, has Netloom and the others forward between them in turn,
     /// round by round, and takes all of it away again.
@@ -151,7 +151,7 @@ pub struct Bench {
     #[arg(long, default_value = "5", value_parser = clap::value_parser!(u16).range(1..=1000))]
     pub rounds: u16,
     /// Frame sizes, by commas, with FCS [default: those of RFC 2544 and 9000 for loop,
-    /// 64 and 1518 for udp]
+    /// 64 and 1518 for udp, also 512 for throughput]
     #[arg(long, value_name = "BYTES", value_delimiter = ',')]
     #[arg(value_parser = clap::value_parser!(u32).range(64..=9000))]
     pub sizes: Vec<u32>,
@@ -163,6 +163,10 @@ pub struct Bench {
     #[arg(long, value_name = "COUNTS", value_delimiter = ',')]
     #[arg(value_parser = clap::value_parser!(u16).range(1..=1000))]
     pub flows: Vec<u16>,
+    /// Where to stop looking for an FDB's capacity, for fdb
+    #[arg(long, value_name = "COUNT", default_value = "131072")]
+    #[arg(value_parser = clap::value_parser!(u32).range(64..=4_194_304))]
+    pub addresses: u32,
     /// Write a page with plots into this file
     #[arg(long, value_name = "FILE.html")]
     pub report: Option<PathBuf>,

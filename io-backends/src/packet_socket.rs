@@ -5,7 +5,8 @@
 #![expect(unsafe_code, reason = "packet sockets' addresses and options that rustix does not name")]
 
 use std::ffi::c_int;
-use std::os::fd::{AsRawFd, OwnedFd};
+use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
+use std::time::{Duration, SystemTime};
 
 use linux_raw_sys::if_packet;
 use rustix::io::{Errno, Result};
@@ -32,6 +33,7 @@ impl PacketSocket {
         let flags = SocketFlags::CLOEXEC | SocketFlags::NONBLOCK;
         let fd = socket_with(AddressFamily::PACKET, SocketType::RAW, flags, None)?;
         set_option(&fd, libc::SOL_PACKET, libc::PACKET_QDISC_BYPASS, 1)?;
+        set_option(&fd, libc::SOL_SOCKET, libc::SO_TIMESTAMPNS, 1)?;
         // Needs CAP_NET_ADMIN; without it the host's own limit has to do.
         let _ = set_option(&fd, libc::SOL_SOCKET, libc::SO_RCVBUFFORCE, ROOM);
         let index = netdevice::name_to_index(&fd, name)?;
@@ -57,6 +59,47 @@ impl PacketSocket {
             Err(Errno::AGAIN) => Ok(None),
             Err(errno) => Err(errno),
         }
+    }
+
+    /// The same with the time when the netdev received the frame, however long it waited here.
+    ///
+    /// # Errors
+    /// As [`PacketSocket::receive`].
+    pub fn receive_at(&self, into: &mut [u8]) -> Result<Option<(usize, SystemTime)>> {
+        const HEADER: usize = size_of::<libc::cmsghdr>();
+        // In words, because control messages are aligned.
+        let mut control = [0_u64; (HEADER + size_of::<libc::timespec>()).div_ceil(8)];
+        let mut iov = libc::iovec { iov_base: into.as_mut_ptr().cast(), iov_len: into.len() };
+        // SAFETY: a message header of zeros names no buffer at all.
+        let mut message: libc::msghdr = unsafe { std::mem::zeroed() };
+        message.msg_iov = &raw mut iov;
+        message.msg_iovlen = 1;
+        message.msg_control = control.as_mut_ptr().cast();
+        message.msg_controllen = size_of_val(&control);
+        // SAFETY: the header names two live buffers, each with its size.
+        let length =
+            unsafe { libc::recvmsg(self.fd.as_raw_fd(), &raw mut message, libc::MSG_DONTWAIT) };
+        let Ok(length) = usize::try_from(length) else {
+            return match last_errno() {
+                Errno::AGAIN => Ok(None),
+                errno => Err(errno),
+            };
+        };
+        if message.msg_controllen < size_of_val(&control) {
+            return Err(Errno::NOMSG);
+        }
+        // The only control message this socket asked for.
+        // SAFETY: the kernel filled in that many bytes, and the type takes any.
+        let time =
+            unsafe { control.as_ptr().cast::<u8>().add(HEADER).cast::<libc::timespec>().read() };
+        let since = Duration::new(time.tv_sec.unsigned_abs(), time.tv_nsec.unsigned_abs() as u32);
+        Ok(Some((length, SystemTime::UNIX_EPOCH + since)))
+    }
+}
+
+impl AsFd for PacketSocket {
+    fn as_fd(&self) -> BorrowedFd<'_> {
+        self.fd.as_fd()
     }
 }
 
@@ -88,8 +131,11 @@ fn check(result: c_int) -> Result<()> {
     if result == 0 {
         return Ok(());
     }
-    let error = std::io::Error::last_os_error();
-    Err(Errno::from_io_error(&error).unwrap_or(Errno::IO))
+    Err(last_errno())
+}
+
+fn last_errno() -> Errno {
+    Errno::from_io_error(&std::io::Error::last_os_error()).unwrap_or(Errno::IO)
 }
 
 #[cfg(test)]
@@ -134,6 +180,18 @@ mod tests {
             };
             assert_eq!(buffer[..length], sent);
             assert_eq!(two.receive(&mut buffer), Ok(None));
+            assert_eq!(two.receive_at(&mut buffer), Ok(None));
+            let before = SystemTime::now();
+            one.send(&sent).unwrap();
+            let (length, time) = loop {
+                assert!(Instant::now() < deadline);
+                if let Some(received) = two.receive_at(&mut buffer).unwrap() {
+                    break received;
+                }
+            };
+            assert_eq!(buffer[..length], sent);
+            let window = Duration::from_secs(1);
+            assert!(time + window > before && time < SystemTime::now() + window, "{time:?}");
             assert_eq!(one.receive(&mut buffer), Ok(None));
             assert_eq!(PacketSocket::open("absent", ETHERTYPE).err(), Some(Errno::NODEV));
         });

@@ -8,8 +8,20 @@ use serde_json::Value;
 use tests::lab::{FILES, Lab, PROGRAM, eventually, has};
 
 /// Runs of a tenth of a second, one of each.
-const BRIEFLY: [&str; 10] =
-    ["--rounds", "1", "--duration", "0.1", "--sizes", "64", "--queues", "1", "--flows", "1"];
+const BRIEFLY: [&str; 12] = [
+    "--rounds",
+    "1",
+    "--duration",
+    "0.1",
+    "--sizes",
+    "64",
+    "--queues",
+    "1",
+    "--flows",
+    "1",
+    "--addresses",
+    "256",
+];
 
 /// What only benches leave: their directories.
 fn directories(lab: &Lab) -> Vec<String> {
@@ -41,10 +53,12 @@ fn everybody_is_measured_and_nothing_stays() {
     }
     let report = format!("{FILES}/report.html");
     let words = [&["bench", "matrix", "--json", "--report", &report], &BRIEFLY[..]].concat();
-    let document = lab.netloom(&words).json();
-    for measurement in ["loop", "tcp", "udp", "rtt"] {
+    let document = lab.spawn(&[&[PROGRAM], &words[..]].concat()).wait(300).json();
+    for measurement in ["loop", "tcp", "udp", "rtt", "fdb-capacity", "fdb-learning", "throughput"] {
         let rows = rows(&document, measurement);
-        for name in &expected {
+        // A cable learns nothing.
+        let learns = |name: &&&str| !measurement.starts_with("fdb") || !name.starts_with("plain");
+        for name in expected.iter().filter(learns) {
             let row = rows.iter().find(|row| row["contestant"] == *name);
             let row = row.unwrap_or_else(|| panic!("{measurement}: no {name}"));
             let median = row["figure"]["median"].as_f64();
@@ -53,6 +67,9 @@ fn everybody_is_measured_and_nothing_stays() {
         }
     }
     let page = fs::read_to_string(lab.path(&report)).expect("the report");
+    for row in rows(&document, "fdb-capacity") {
+        assert_eq!(row["figure"]["median"], 256.0, "{row}");
+    }
     assert!(page.contains("<svg") && page.contains("plain-header"));
     nothing_is_left(&lab);
 }

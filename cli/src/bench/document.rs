@@ -45,7 +45,7 @@ pub(super) struct ContestantDoc {
 pub(super) struct MeasurementDoc {
     pub(super) name: &'static str,
     pub(super) title: &'static str,
-    /// `frames/s`, `bit/s` or `seconds`.
+    /// `frames/s`, `bit/s`, `seconds`, `addresses` or `addresses/s`.
     pub(super) unit: &'static str,
     pub(super) less_is_better: bool,
     pub(super) how: &'static str,

@@ -19,6 +19,10 @@ pub enum What {
     Udp,
     /// Round trips of a ping flood
     Rtt,
+    /// How many addresses are remembered, and how fast they are learned (RFC 2889)
+    Fdb,
+    /// The highest rate without loss, and latencies (RFC 2544)
+    Throughput,
     /// All of these
     Matrix,
 }
@@ -40,8 +44,9 @@ pub enum Peer {
 
 /// The frame sizes of RFC 2544, 9.1, and a jumbo frame; bytes with FCS.
 const SIZES: [u32; 8] = [64, 128, 256, 512, 1024, 1280, 1518, 9000];
-/// The smallest and the largest of them.
+/// The smallest and the largest of the ordinary ones, and one between.
 const ENDS: [u32; 2] = [64, 1518];
+const THREE: [u32; 3] = [64, 512, 1518];
 /// The largest frame at an MTU of 1500, bytes with FCS.
 const LARGEST_ORDINARY: u32 = 1518;
 const MTU: u32 = 1500;
@@ -72,6 +77,8 @@ pub struct Plan {
     pub queues: Vec<u16>,
     /// Numbers of flows.
     pub flows: Vec<u16>,
+    /// Where the search for an FDB's capacity ends, 64 or more.
+    pub addresses: u32,
 }
 
 /// Seconds on the command line, whole or not.
@@ -115,6 +122,16 @@ pub(super) enum Work {
     Tcp,
     Udp,
     Rtt,
+    FdbCapacity,
+    FdbLearning,
+    Throughput,
+}
+
+impl Work {
+    /// Whether each measurement begins with a switch that was just started.
+    pub(super) fn begins_afresh(self) -> bool {
+        matches!(self, Work::FdbCapacity | Work::FdbLearning)
+    }
 }
 
 /// The circumstances of one figure; `None` where they do not apply.
@@ -141,7 +158,17 @@ impl Plan {
             What::Tcp => vec![Work::Tcp],
             What::Udp => vec![Work::Udp],
             What::Rtt => vec![Work::Rtt],
-            What::Matrix => vec![Work::Loop, Work::Tcp, Work::Udp, Work::Rtt],
+            What::Fdb => vec![Work::FdbCapacity, Work::FdbLearning],
+            What::Throughput => vec![Work::Throughput],
+            What::Matrix => vec![
+                Work::Loop,
+                Work::Tcp,
+                Work::Udp,
+                Work::Rtt,
+                Work::FdbCapacity,
+                Work::FdbLearning,
+                Work::Throughput,
+            ],
         }
     }
 
@@ -169,6 +196,18 @@ impl Plan {
                 queues: None,
                 flows: Some(flows),
             }),
+            Work::Throughput => {
+                let case = |size| Case { size: Some(size), ..Case::default() };
+                let groups = self.sizes(&THREE).into_iter().map(|(mtu, sizes)| Group {
+                    wiring: wiring(None, mtu),
+                    cases: sizes.into_iter().map(case).collect(),
+                });
+                groups.collect()
+            }
+            Work::FdbCapacity | Work::FdbLearning => {
+                let wiring = Wiring { hosts: 3, ..wiring(None, MTU) };
+                vec![Group { wiring, cases: vec![Case::default()] }]
+            }
             Work::Tcp | Work::Rtt => {
                 let case = |flows| Case { flows: Some(flows), ..Case::default() };
                 vec![Group { wiring: wiring(None, MTU), cases: self.flows().map(case).collect() }]
@@ -239,6 +278,7 @@ mod tests {
             sizes: Vec::new(),
             queues: vec![1, 2],
             flows: Vec::new(),
+            addresses: 64,
         }
     }
 

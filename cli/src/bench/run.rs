@@ -8,10 +8,11 @@ use hdrhistogram::Histogram;
 
 use super::document::{ContestantDoc, Document, LatencyDoc, MeasurementDoc, RowDoc};
 use super::lab::Lab;
-use super::peers::{Contestant, Rig};
+use super::peers::Contestant;
 use super::plan::{Case, Group, Plan, Work};
 use super::progress::Progress;
 use super::stats::{Summary, ratio};
+use super::work::Stage;
 use super::{leftovers, machine, work};
 use crate::error::CliError;
 
@@ -124,22 +125,22 @@ fn measure_group(
     entries: &mut [Entry],
     progress: &mut Progress,
 ) -> Result<Vec<RowDoc>, CliError> {
-    let (rigs, mut all) = start(plan, lab, work, group, entries, progress)?;
+    let (stages, mut all) = start(plan, lab, work, group, entries, progress)?;
     for _ in 0..plan.rounds {
         for series in &mut all {
-            let Some(rig) = &rigs[series.entry] else {
+            let Some(stage) = &stages[series.entry] else {
                 series.samples.push(None);
                 continue;
             };
             let name = &entries[series.entry].doc.name;
             progress.step(&format!("{}: {name}", label(work, &series.case)));
-            one_round(plan, lab, work, rig, series)?;
+            one_round(plan, work, stage, series)?;
         }
     }
     Ok(all.iter().map(|series| row(series, entries, &all)).collect())
 }
 
-type Started<'l> = (Vec<Option<Rig<'l>>>, Vec<Series>);
+type Started<'l> = (Vec<Option<Stage<'l>>>, Vec<Series>);
 
 /// Sets everybody up who is there and can do this, and begins their series.
 fn start<'l>(
@@ -150,28 +151,30 @@ fn start<'l>(
     entries: &mut [Entry],
     progress: &mut Progress,
 ) -> Result<Started<'l>, CliError> {
-    let mut rigs = Vec::new();
+    let mut stages = Vec::new();
     let mut failures = Vec::new();
     for entry in &mut *entries {
         let skipped = group.cases.len() * plan.rounds;
         if entry.doc.state == "missing" {
-            rigs.push(None);
+            stages.push(None);
             failures.push(None);
             continue;
         }
         if let Some(limit) = entry.contestant.cannot(&group.wiring) {
             note(&mut entry.doc.limits, limit);
             progress.skip(skipped);
-            rigs.push(None);
+            stages.push(None);
             failures.push(None);
             continue;
         }
         lab.check()?;
+        let (contestant, wiring) = (entry.contestant.clone(), group.wiring);
         progress.say(&format!("{}: starting {}", work::describe(work).name, entry.doc.name));
         match entry.contestant.start(lab, &group.wiring) {
             Ok(rig) => {
                 note(&mut entry.doc.configurations, &rig.configuration);
-                rigs.push(Some(rig));
+                let rig = (!work.begins_afresh()).then_some(rig);
+                stages.push(Some(Stage { lab, contestant, wiring, rig }));
                 failures.push(None);
             }
             Err(error) => {
@@ -180,7 +183,7 @@ fn start<'l>(
                     return Err(error);
                 }
                 progress.skip(skipped);
-                rigs.push(None);
+                stages.push(None);
                 failures.push(Some(error.to_string()));
             }
         }
@@ -189,7 +192,7 @@ fn start<'l>(
     for case in &group.cases {
         for entry in 0..entries.len() {
             let failure = failures[entry].clone();
-            if rigs[entry].is_some() || failure.is_some() {
+            if stages[entry].is_some() || failure.is_some() {
                 all.push(Series {
                     entry,
                     case: *case,
@@ -201,7 +204,7 @@ fn start<'l>(
             }
         }
     }
-    Ok((rigs, all))
+    Ok((stages, all))
 }
 
 fn note(list: &mut Vec<String>, text: &str) {
@@ -212,16 +215,15 @@ fn note(list: &mut Vec<String>, text: &str) {
 
 fn one_round(
     plan: &Plan,
-    lab: &Lab,
     work: Work,
-    rig: &Rig<'_>,
+    stage: &Stage<'_>,
     series: &mut Series,
 ) -> Result<(), CliError> {
     if series.failures >= FAILURES {
         series.samples.push(None);
         return Ok(());
     }
-    match work::measure(work, lab, rig, &series.case, plan.duration) {
+    match work::measure(work, stage, &series.case, plan) {
         Ok(reading) => {
             series.samples.push(Some(reading.figure));
             match (&mut series.latency, reading.latency) {
@@ -230,7 +232,7 @@ fn one_round(
             }
         }
         Err(error) => {
-            lab.check()?;
+            stage.lab.check()?;
             series.samples.push(None);
             series.failures += 1;
             series.failure.get_or_insert(error.to_string());

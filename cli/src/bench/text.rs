@@ -1,7 +1,7 @@
 //! A bench for a person at a terminal: a table a measurement.
 
 use super::document::{Document, MeasurementDoc, RowDoc};
-use crate::output::{Align, Paint, Table};
+use crate::output::{self, Align, Paint, Table};
 
 /// Stands where nothing applies.
 const NONE: &str = "-";
@@ -102,6 +102,7 @@ pub(super) fn figure_text(figure: f64, unit: &str) -> String {
         "seconds" if figure < 1e-3 => format!("{:.1} µs", figure * 1e6),
         "seconds" => format!("{:.2} ms", figure * 1e3),
         "bit/s" => format!("{:.2} Gb/s", figure / 1e9),
+        "addresses" => output::count(figure as u64),
         _ if figure < 1e3 => format!("{figure:.0} /s"),
         _ if figure < 1e6 => format!("{:.0} k/s", figure / 1e3),
         _ => format!("{:.2} M/s", figure / 1e6),

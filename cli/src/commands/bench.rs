@@ -57,5 +57,6 @@ fn plan(arguments: &Bench) -> Plan {
         sizes: arguments.sizes.clone(),
         queues: arguments.queues.clone(),
         flows: arguments.flows.clone(),
+        addresses: arguments.addresses,
     }
 }

@@ -69,12 +69,11 @@ fn section(page: &mut String, document: &Document, measurement: &MeasurementDoc)
     let over_size = sizes.len() >= MANY_SIZES;
     for rows in by_case(measurement) {
         // Where lines follow, bars show the smallest frames only.
-        if over_size && rows[0].frame_size != sizes.first().copied() {
-            continue;
-        }
-        let bars: Vec<Bar> = rows.iter().map(|row| bar(document, row)).collect();
         let title = case_text(rows[0]);
-        figure(page, &title, measurement.title, plots::bars(&bars, measurement.unit));
+        if !over_size || rows[0].frame_size == sizes.first().copied() {
+            let bars: Vec<Bar> = rows.iter().map(|row| bar(document, row)).collect();
+            figure(page, &title, measurement.title, plots::bars(&bars, measurement.unit));
+        }
         if rows.iter().any(|row| row.latency.is_some()) {
             latencies(page, document, &rows, &title);
         }
@@ -186,13 +185,17 @@ fn figure(
         first.make_ascii_uppercase();
     }
     let heading = escape(&heading);
+    let shown = match title {
+        "" => String::new(),
+        _ => format!("<h3>{heading}</h3>\n"),
+    };
     let plot = match plot {
         Ok(plot) => plot,
         Err(error) => format!("<p>{}</p>\n", escape(&error.to_string())),
     };
-    let label = format!("{}: {heading}", escape(about));
+    let label = format!("{} {heading}", escape(about));
     let plot = plot.replacen("<svg ", &format!("<svg role=\"img\" aria-label=\"{label}\" "), 1);
-    let _ = write!(page, "<h3>{heading}</h3>\n<figure>\n{plot}</figure>\n");
+    let _ = write!(page, "{shown}<figure>\n{plot}</figure>\n");
 }
 
 fn table(page: &mut String, measurement: &MeasurementDoc) {

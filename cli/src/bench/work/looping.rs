@@ -22,6 +22,9 @@ const CIRCLING: usize = 256;
 const STATIONS: usize = 16;
 /// Some drivers don't count it, bytes.
 const ETHERNET_HEADER: usize = 14;
+/// What frames must have of their bytes, on average: the two counts are not
+/// taken in the same instant.
+const WHOLE: f64 = 0.9;
 /// What must be left of the rate in the second half of a measurement: less
 /// means that frames were lost on their way round.
 const STEADY: f64 = 0.5;
@@ -77,7 +80,7 @@ pub(super) fn measure(
     if second.frames < first.frames * STEADY {
         return Err(CliError::failed(WHAT, "frames got lost on their way round"));
     }
-    if second.bytes < second.frames * (length - ETHERNET_HEADER) as f64 {
+    if second.bytes < second.frames * (length - ETHERNET_HEADER) as f64 * WHOLE {
         return Err(CliError::failed(WHAT, "frames of this size came through shortened"));
     }
     Ok(Reading { figure: f64::midpoint(first.frames, second.frames), latency: None })
@@ -122,45 +125,62 @@ struct Rate {
     bytes: f64,
 }
 
-/// What the hosts' netdevs carry together.
+/// What the hosts' netdevs carry together: frames that they receive and send
+/// back. Some drivers miss them in the one count and some in the other.
 fn rate(lab: &Lab, hosts: [&Host; 2], time: Duration) -> Result<Rate, CliError> {
     let (before, began) = (counted(hosts)?, Instant::now());
     lab.wait(time)?;
     let (after, taken) = (counted(hosts)?, began.elapsed().as_secs_f64());
-    let rise = |before: u64, after: u64| after.saturating_sub(before) as f64 / taken;
-    Ok(Rate { frames: rise(before.frames, after.frames), bytes: rise(before.bytes, after.bytes) })
+    let mut rate = Rate { frames: 0.0, bytes: 0.0 };
+    for (before, after) in before.iter().zip(&after) {
+        let received = before.received.until(after.received);
+        let sent = before.sent.until(after.sent);
+        let more = if received.frames >= sent.frames { received } else { sent };
+        rate.frames += more.frames as f64 / taken;
+        rate.bytes += more.bytes as f64 / taken;
+    }
+    Ok(rate)
 }
 
-/// A netdev's counters, or several's.
-#[derive(Clone, Copy, PartialEq, Eq, Default, Debug)]
+/// What a netdev counts.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+struct Counters {
+    received: Count,
+    sent: Count,
+}
+
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
 struct Count {
     frames: u64,
     bytes: u64,
 }
 
-fn counted(hosts: [&Host; 2]) -> Result<Count, CliError> {
-    let mut sum = Count::default();
-    for host in hosts {
-        let table = in_netns(&host.netns, || std::fs::read_to_string("/proc/thread-self/net/dev"))?
-            .map_err(broken(WHAT))?;
-        let count = carried(&table, NETDEV)
-            .ok_or_else(|| CliError::failed(WHAT, format!("{NETDEV} is gone")))?;
-        sum.frames += count.frames;
-        sum.bytes += count.bytes;
+impl Count {
+    fn until(self, later: Count) -> Count {
+        Count {
+            frames: later.frames.saturating_sub(self.frames),
+            bytes: later.bytes.saturating_sub(self.bytes),
+        }
     }
-    Ok(sum)
 }
 
-/// The frames that a netdev received and sent back, in the text of `/proc/net/dev`.
-/// Some drivers miss them in the one count and some in the other.
-fn carried(table: &str, netdev: &str) -> Option<Count> {
+fn counted(hosts: [&Host; 2]) -> Result<Vec<Counters>, CliError> {
+    let read = |host: &Host| {
+        let table = in_netns(&host.netns, || std::fs::read_to_string("/proc/thread-self/net/dev"))?
+            .map_err(broken(WHAT))?;
+        counters(&table, NETDEV).ok_or_else(|| CliError::failed(WHAT, format!("{NETDEV} is gone")))
+    };
+    hosts.into_iter().map(read).collect()
+}
+
+/// A netdev's counters in the text of `/proc/net/dev`.
+fn counters(table: &str, netdev: &str) -> Option<Counters> {
     let line =
         table.lines().find_map(|line| line.trim().strip_prefix(netdev)?.strip_prefix(':'))?;
     let numbers: Vec<u64> =
         line.split_whitespace().map(str::parse).collect::<Result<_, _>>().ok()?;
     let count = |at: usize| Some(Count { bytes: *numbers.get(at)?, frames: *numbers.get(at + 1)? });
-    let (received, sent) = (count(0)?, count(8)?);
-    Some(if received.frames >= sent.frames { received } else { sent })
+    Some(Counters { received: count(0)?, sent: count(8)? })
 }
 
 #[cfg(test)]
@@ -176,9 +196,10 @@ Inter-|   Receive                                                |  Transmit
  eth01:     120       7    0    0    0     0          0         0      180       3    0
   eth0:     120       2    0    0    0     0          0         0      180       3    0
 ";
-        assert_eq!(carried(table, "eth0"), Some(Count { frames: 3, bytes: 180 }));
-        assert_eq!(carried(table, "eth01"), Some(Count { frames: 7, bytes: 120 }));
-        assert_eq!(carried(table, "eth"), None);
+        let received = Count { frames: 2, bytes: 120 };
+        let sent = Count { frames: 3, bytes: 180 };
+        assert_eq!(counters(table, "eth0"), Some(Counters { received, sent }));
+        assert_eq!(counters(table, "eth"), None);
     }
 
     #[test]

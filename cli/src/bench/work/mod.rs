@@ -1,17 +1,20 @@
 //! How each figure comes about, a file a kind.
 
+mod fdb;
 mod looping;
 mod rtt;
 mod tcp;
+mod throughput;
 mod udp;
+mod wire;
 
 use std::time::Duration;
 
 use hdrhistogram::Histogram;
 
 use super::lab::Lab;
-use super::peers::Rig;
-use super::plan::{Case, Work};
+use super::peers::{Contestant, Rig, Wiring};
+use super::plan::{Case, Plan, Work};
 use crate::error::CliError;
 
 /// How long traffic runs before it is measured.
@@ -44,22 +47,47 @@ pub(super) fn describe(work: Work) -> &'static Description {
         Work::Tcp => &tcp::DESCRIPTION,
         Work::Udp => &udp::DESCRIPTION,
         Work::Rtt => &rtt::DESCRIPTION,
+        Work::FdbCapacity => &fdb::CAPACITY,
+        Work::FdbLearning => &fdb::LEARNING,
+        Work::Throughput => &throughput::DESCRIPTION,
+    }
+}
+
+/// A contestant, ready to be measured.
+pub(super) struct Stage<'s> {
+    pub(super) lab: &'s Lab,
+    pub(super) contestant: Contestant,
+    pub(super) wiring: Wiring,
+    /// Where it stands; `None` for work that has it [started afresh](Work::begins_afresh).
+    pub(super) rig: Option<Rig<'s>>,
+}
+
+impl<'s> Stage<'s> {
+    fn afresh(&self) -> Result<Rig<'s>, CliError> {
+        self.contestant.start(self.lab, &self.wiring)
+    }
+
+    fn standing(&self) -> Result<&Rig<'s>, CliError> {
+        self.rig.as_ref().ok_or_else(|| CliError::failed(self.contestant.name(), "is not set up"))
     }
 }
 
 /// Measures once.
 pub(super) fn measure(
     work: Work,
-    lab: &Lab,
-    rig: &Rig<'_>,
+    stage: &Stage<'_>,
     case: &Case,
-    duration: Duration,
+    plan: &Plan,
 ) -> Result<Reading, CliError> {
+    let (lab, duration) = (stage.lab, plan.duration);
     match work {
-        Work::Loop => looping::measure(lab, rig, case, duration),
-        Work::Tcp => tcp::measure(lab, rig, case, duration),
-        Work::Udp => udp::measure(lab, rig, case, duration),
-        Work::Rtt => rtt::measure(lab, rig, case, duration),
+        Work::Loop => looping::measure(lab, stage.standing()?, case, duration),
+        Work::Tcp => tcp::measure(lab, stage.standing()?, case, duration),
+        Work::Udp => udp::measure(lab, stage.standing()?, case, duration),
+        Work::Rtt => rtt::measure(lab, stage.standing()?, case, duration),
+        Work::FdbCapacity => fdb::capacity(lab, plan.addresses, || stage.afresh()),
+        Work::FdbLearning => fdb::learning(lab, &stage.afresh()?),
+        Work::Throughput => throughput::measure(lab, stage.standing()?, case, duration),
     }
 }
 
