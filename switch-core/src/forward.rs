@@ -1,9 +1,10 @@
 //! A frame's whole journey, rule by rule.
 //!
-//! [`admit`] decides whether a frame may come in and to which VLAN it belongs,
-//! [`resolve`] learns from it and decides where it goes, and [`way_out`] how it
-//! leaves a port. None of them moves a byte: the [`worker`](crate::worker)
-//! does, and [`explain`](crate::explain) puts the same answers into words.
+//! [`admit`] decides whether a frame may come in and to which VLAN it belongs;
+//! [`learn`] notes where its source is, [`resolve`] decides where it goes, and
+//! [`way_out`] how it leaves a port. None of them moves a byte: the
+//! [`worker`](crate::worker) does, and [`explain`](crate::explain) puts the same
+//! answers into words.
 //! Rule numbers are those of `docs/forwarding.md`.
 
 use crate::config::L2cp;

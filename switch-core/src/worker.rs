@@ -1,9 +1,9 @@
 //! One core's share of the switch: receive a burst, decide, transmit, to completion.
 //!
-//! A turn reads the newest tables once, asks the engine for a burst, works out
-//! for all of it where the FDB will be read, then takes frame by frame through
-//! [`forward`] and delivers it. It allocates nothing and takes
-//! no lock.
+//! A turn reads the newest tables once, asks the engine for a burst, and takes
+//! it through [`forward`] in three passes: all frames are admitted, the FDB's
+//! memory is brought near for all of them, then one after the other is learned
+//! from, resolved and delivered. It allocates nothing and takes no lock.
 
 use std::ops::Range;
 use std::sync::Arc;
@@ -44,6 +44,8 @@ struct Arrivals {
 
 impl Arrivals {
     /// Asks the ingress filter about one port's frames. Returns their bytes.
+    ///
+    /// A function of its own in the program too: its loop needs most registers.
     #[inline(never)]
     fn admit(
         &mut self,

@@ -15,6 +15,8 @@
 
 use std::hint::black_box;
 
+use crossbeam::utils::CachePadded;
+
 use super::Sought;
 use super::entry::{BUSY, EMPTY, Key, Value};
 use super::hash::{Hash, Home, Seed};
@@ -89,7 +91,8 @@ struct Look {
 pub(super) struct Table {
     buckets: Box<[Bucket]>,
     seed: Seed,
-    moves: AtomicU32,
+    /// Apart from what every look-up reads, since a full table moves entries often.
+    moves: CachePadded<AtomicU32>,
     /// 1 as soon as any key did not find room in its first bucket.
     spilled: AtomicU32,
 }
@@ -104,7 +107,7 @@ impl Table {
         Table {
             buckets: (0..buckets.max(2)).map(|_| bucket()).collect(),
             seed,
-            moves: AtomicU32::new(0),
+            moves: CachePadded::new(AtomicU32::new(0)),
             spilled: AtomicU32::new(0),
         }
     }
