@@ -238,8 +238,9 @@ fn passing_name() -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::lab::Links;
+    use crate::lab::{Links, scratch};
     use crate::testing::in_own_netns;
+    use switch_core::Frame;
 
     #[test]
     fn several_queues_only_where_flows_keep_to_one() {
@@ -263,6 +264,37 @@ mod tests {
             let macvtap = Kind::Macvtap { lower: "eth0".into(), mode: MacvtapMode::Passthru };
             assert_eq!(queues_of(&macvtap, 3), 1);
             assert_eq!(queues_of(&Kind::Fd(3), 3), 1);
+        });
+    }
+
+    /// A veth that is only just up still settles when its macvtap is made; what
+    /// the port sends at once must not be lost in a queue that is not there yet.
+    #[test]
+    fn a_macvtap_on_a_netdev_only_just_up_carries_the_first_frame() {
+        in_own_netns(|| {
+            let run = scratch::directory();
+            let mut journal = Journal::open(&run.0, "s").unwrap();
+            for turn in 0..10 {
+                let (lower, far) = (format!("lower{turn}"), format!("far{turn}"));
+                let links = |links: &mut Links| {
+                    links.make_veth(&lower, &far)?;
+                    for name in [&lower, &far] {
+                        let link = links.require(name)?;
+                        links.set(&link, &Wanted { up: Some(true), ..Wanted::default() })?;
+                    }
+                    Ok(())
+                };
+                Place::Here.links(links).unwrap();
+                let mode = MacvtapMode::Passthru;
+                let wanted = Attachment::new(Kind::Macvtap { lower, mode });
+                let name = format!("p{turn}");
+                let mut port = attach(&mut journal, &name, &wanted, 1, None).unwrap();
+                let (place, link) = port.netdev.take().unwrap();
+                port.queues[0].transmit(&mut Frame::from_bytes(&[2; 60])).unwrap();
+                let now = place.links(|links| links.require(&link.name)).unwrap();
+                assert_eq!((now.operates, now.tx_dropped), (true, 0), "turn {turn}");
+            }
+            drop(journal.undo());
         });
     }
 }

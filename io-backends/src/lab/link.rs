@@ -36,6 +36,9 @@ pub struct LinkInfo {
     pub up: bool,
     /// Whether something is at its other end: a cable, a peer, a lower netdev that works, an open TAP.
     pub carrier: bool,
+    /// The kernel has acted on that carrier (RFC 2863's `up`): before, what is sent may be lost in silence.
+    /// A netdev that has had its carrier from the start may never say so.
+    pub operates: bool,
     /// The index of the netdev it sits on, if any.
     pub lower: Option<u32>,
     /// Frames that came from its wire and the kernel dropped.
@@ -61,6 +64,7 @@ impl LinkInfo {
             mtu: 0,
             up: flags.contains(LinkFlags::Up),
             carrier: flags.contains(LinkFlags::LowerUp),
+            operates: false,
             lower: None,
             rx_dropped: 0,
             tx_dropped: 0,
@@ -78,6 +82,7 @@ impl LinkInfo {
                 self.mac = <[u8; 6]>::try_from(octets.as_slice()).ok().map(Mac::new);
             }
             LinkAttribute::Mtu(mtu) => self.mtu = *mtu,
+            LinkAttribute::OperState(state) => self.operates = *state == link::State::Up,
             LinkAttribute::Link(index) => self.lower = Some(*index),
             LinkAttribute::Stats64(stats) => {
                 self.rx_dropped = stats.rx_dropped;

@@ -30,7 +30,7 @@ mod place;
 mod receive;
 mod record;
 #[cfg(test)]
-mod scratch;
+pub(crate) mod scratch;
 mod undo;
 mod watch;
 

@@ -111,10 +111,10 @@ impl Drop for StaleFile {
 }
 
 /// A directory that goes with the value.
-pub(super) struct Directory(pub(super) PathBuf);
+pub(crate) struct Directory(pub(crate) PathBuf);
 
 /// Makes an empty directory.
-pub(super) fn directory() -> Directory {
+pub(crate) fn directory() -> Directory {
     let path = std::env::temp_dir().join(name());
     fs::create_dir(&path).unwrap();
     Directory(path)

@@ -2,6 +2,8 @@
 
 use std::os::fd::{AsFd, AsRawFd, IntoRawFd, RawFd};
 use std::process::Command;
+use std::thread;
+use std::time::{Duration, Instant};
 
 use io_backends::attachment::MacvtapMode;
 use io_backends::fd_port::FdPort;
@@ -59,6 +61,7 @@ pub fn macvtap_rig<P: Port + 'static>(mode: MacvtapMode, open: impl FnOnce(FdPor
         links.make_macvtap(DEVICE, &lower, mode)
     }));
     ["lower", "far", DEVICE].into_iter().for_each(raise);
+    await_operation(DEVICE);
     let (major, minor) = must(macvtap_device(&Place::Here, &link));
     let port = open(one(macvtap::open(major, minor, 1)));
     let address = match mode {
@@ -79,6 +82,16 @@ pub fn macvtap_rig<P: Port + 'static>(mode: MacvtapMode, open: impl FnOnce(FdPor
         down: Some(Fate::Silent),
         deleted: Some(Fate::Silent),
         blocked: Fate::Told,
+    }
+}
+
+/// Waits until the kernel has acted on a netdev's carrier, which it does in
+/// its own time: until then it takes frames and loses them in silence.
+fn await_operation(name: &str) {
+    let deadline = Instant::now() + Duration::from_secs(10);
+    while !must(Place::Here.links(|links| links.require(name))).operates {
+        assert!(Instant::now() < deadline, "{name} never came into operation");
+        thread::yield_now();
     }
 }
 
