@@ -6,7 +6,7 @@
 
 use std::fs;
 use std::path::{Path, PathBuf};
-use std::sync::atomic::AtomicBool;
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::thread;
 use std::time::{Duration, Instant};
@@ -37,6 +37,7 @@ pub(super) struct Lab {
     name: String,
     dir: PathBuf,
     journal: Mutex<Journal>,
+    named: AtomicUsize,
     stop: Arc<AtomicBool>,
 }
 
@@ -46,7 +47,7 @@ impl Lab {
         let name = format!("{PREFIX}{}", std::process::id());
         let dir = Path::new(PARENT).join(&name);
         let journal = Mutex::new(Journal::open(&dir, RECORD)?);
-        let lab = Lab { name, dir, journal, stop };
+        let lab = Lab { name, dir, journal, named: AtomicUsize::new(0), stop };
         let switches = lab.switches();
         fs::create_dir_all(&switches)
             .map_err(|error| CliError::failed(switches.display().to_string(), describe(&error)))?;
@@ -66,6 +67,11 @@ impl Lab {
     /// A name that is the bench's alone.
     pub(super) fn name(&self, part: &str) -> String {
         format!("{}-{part}", self.name)
+    }
+
+    /// A name for one more switch in [`Lab::switches`]: short, as switches' names must be.
+    pub(super) fn switch_name(&self) -> String {
+        format!("bench-{}", self.named.fetch_add(1, Ordering::Relaxed))
     }
 
     /// Makes the namespace [`Lab::name`] of `part`, without IPv6, so that no

@@ -58,7 +58,7 @@ pub(super) fn start<'l>(
     variant: &Variant,
     wiring: &Wiring,
 ) -> Result<(), CliError> {
-    let name = lab.name(&variant.name());
+    let name = lab.switch_name();
     let path = lab.dir().join(format!("{name}.toml"));
     fs::write(&path, file(rig, variant, wiring))
         .map_err(|error| CliError::failed(path.display().to_string(), describe(&error)))?;
