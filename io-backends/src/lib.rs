@@ -3,6 +3,8 @@
 //! This crate knows no FDB and no VLAN. [`attach`] turns what a user wrote into
 //! an open port; the ports' data plane implements [`switch_core::Port`].
 
+#[cfg(feature = "testing")]
+pub mod allocations;
 pub mod attach;
 pub mod attachment;
 mod bpf;
