@@ -14,6 +14,7 @@ mod life;
 mod mistakes;
 mod namespaces;
 mod privileges;
+mod rate;
 mod run_time;
 mod socket;
 mod this_host;
