@@ -9,6 +9,7 @@
 mod documents;
 mod hints;
 mod log;
+mod netdev;
 mod ports;
 mod requests;
 mod server;

@@ -14,6 +14,7 @@ use switch_core::{Mac, PortId};
 
 use super::Daemon;
 use super::documents::DeviceNow;
+use super::netdev::Netdev;
 use crate::error::CliError;
 
 /// The first wait before a lost port is made again, and the longest.
@@ -34,7 +35,7 @@ enum Device {
         takes: Takes,
         queues: u16,
         /// `None` for a netdev the switch cannot see.
-        netdev: Option<(Watched, LinkInfo)>,
+        netdev: Option<Netdev>,
     },
     Lost {
         why: String,
@@ -55,21 +56,33 @@ impl Member {
             Device::Open { queues, netdev: None, .. } => {
                 DeviceNow { up: true, queues: Some(*queues), ..DeviceNow::default() }
             }
-            Device::Open { queues, netdev: Some((_, link)), .. } => DeviceNow {
+            Device::Open { queues, netdev: Some(netdev), .. } => DeviceNow {
                 fault: None,
-                up: carries(link),
-                ifname: Some(link.name.clone()),
-                mac: link.mac.map(|mac| mac.to_string()),
-                mtu: Some(link.mtu),
+                up: netdev.carries(),
+                ifname: Some(netdev.link.name.clone()),
+                mac: netdev.link.mac.map(|mac| mac.to_string()),
+                mtu: Some(netdev.link.mtu),
                 queues: Some(*queues),
             },
         }
     }
 
+    /// Its netdev in the watch.
     pub(super) fn watched(&self) -> Option<Watched> {
+        self.netdev().map(|netdev| netdev.watched)
+    }
+
+    fn netdev(&self) -> Option<&Netdev> {
         match &self.device {
-            Device::Open { netdev: Some((watched, _)), .. } => Some(*watched),
-            _ => None,
+            Device::Open { netdev, .. } => netdev.as_ref(),
+            Device::Lost { .. } => None,
+        }
+    }
+
+    fn netdev_mut(&mut self) -> Option<&mut Netdev> {
+        match &mut self.device {
+            Device::Open { netdev, .. } => netdev.as_mut(),
+            Device::Lost { .. } => None,
         }
     }
 
@@ -77,7 +90,7 @@ impl Member {
     fn mac(&self) -> Option<Mac> {
         match &self.device {
             Device::Lost { mac, .. } => *mac,
-            Device::Open { netdev, .. } => netdev.as_ref().and_then(|(_, link)| link.mac),
+            Device::Open { netdev, .. } => netdev.as_ref().and_then(|netdev| netdev.link.mac),
         }
     }
 
@@ -88,15 +101,11 @@ impl Member {
             Device::Open { takes, netdev: None, .. } => {
                 Link { up: true, mtu: UNKNOWN_MTU, takes: *takes }
             }
-            Device::Open { takes, netdev: Some((_, link)), .. } => {
-                Link { up: carries(link), mtu: link.mtu, takes: *takes }
+            Device::Open { takes, netdev: Some(netdev), .. } => {
+                Link { up: netdev.carries(), mtu: netdev.link.mtu, takes: *takes }
             }
         }
     }
-}
-
-fn carries(link: &LinkInfo) -> bool {
-    link.up && link.carrier
 }
 
 impl Daemon {
@@ -144,7 +153,7 @@ impl Daemon {
         let member = &mut self.members[at];
         let count = queues.len() as u16;
         let netdev = match netdev {
-            Some((place, link)) => Some(self.watch.follow(&place, link.index)?),
+            Some((place, link)) => Some(Netdev::follow(&mut self.watch, &place, link.index)?),
             None => None,
         };
         let id = member.id;
@@ -152,10 +161,8 @@ impl Daemon {
         let before = std::mem::replace(&mut member.device, open);
         let link = member.link();
         if let Err(error) = self.workers.add(id, queues) {
-            if let Some(watched) = self.members[at].watched() {
-                self.watch.unfollow(watched);
-            }
-            self.members[at].device = before;
+            let device = std::mem::replace(&mut self.members[at].device, before);
+            self.unfollow(&device);
             return Err(error);
         }
         self.switch.set_link(id, link);
@@ -169,9 +176,7 @@ impl Daemon {
     pub(super) fn remove_port(&mut self, name: &str) -> Option<Report> {
         let at = self.members.iter().position(|member| member.config.name == name)?;
         let member = self.members.remove(at);
-        if let Some(watched) = member.watched() {
-            self.watch.unfollow(watched);
-        }
+        self.unfollow(&member.device);
         self.switch.remove_port(member.id);
         self.settle();
         self.workers.remove(member.id);
@@ -189,7 +194,9 @@ impl Daemon {
                 LinkEvent::Down(watched) => self.note(watched, |link| link.up = false),
                 LinkEvent::Mtu(watched, mtu) => self.note(watched, |link| link.mtu = mtu),
                 LinkEvent::Mac(watched, mac) => self.note(watched, |link| link.mac = Some(mac)),
-                LinkEvent::Renamed(watched, name) => self.note(watched, |link| link.name = name),
+                LinkEvent::Renamed(watched, name) => {
+                    self.note(watched, |link| link.name.clone_from(&name));
+                }
                 LinkEvent::Removed(watched) => self.lose_watched(watched, "its netdev is gone"),
                 LinkEvent::NamespaceGone(watched) => {
                     self.lose_watched(watched, "its namespace is gone");
@@ -200,19 +207,31 @@ impl Daemon {
         self.settle();
     }
 
-    fn note(&mut self, watched: Watched, change: impl FnOnce(&mut LinkInfo)) {
-        let member = self.members.iter_mut().find(|member| member.watched() == Some(watched));
-        let Some(member) = member else { return };
-        if let Device::Open { netdev: Some((_, link)), .. } = &mut member.device {
-            change(link);
+    /// Notes a change of a netdev, which may be below several ports.
+    fn note(&mut self, watched: Watched, change: impl Fn(&mut LinkInfo)) {
+        for member in &mut self.members {
+            if !member.netdev_mut().is_some_and(|netdev| netdev.note(watched, &change)) {
+                continue;
+            }
+            let (id, link) = (member.id, member.link());
+            let before = self.switch.port(id).map(|port| port.link.up);
+            if before != Some(link.up) {
+                let word = if link.up { "up" } else { "down" };
+                self.log.line(&format!("port {}: link {word}", member.config.name));
+            }
+            self.switch.set_link(id, link);
         }
-        let (id, link) = (member.id, member.link());
-        let before = self.switch.port(id).map(|port| port.link.up);
-        if before != Some(link.up) {
-            let word = if link.up { "up" } else { "down" };
-            self.log.line(&format!("port {}: link {word}", member.config.name));
+    }
+
+    /// Ends what was followed for a device, but for what another port's needs too.
+    fn unfollow(&mut self, device: &Device) {
+        let Device::Open { netdev: Some(netdev), .. } = device else { return };
+        for watched in netdev.all_watched() {
+            let mut others = self.members.iter().filter_map(Member::netdev);
+            if !others.any(|other| other.all_watched().any(|own| own == watched)) {
+                self.watch.unfollow(watched);
+            }
         }
-        self.switch.set_link(id, link);
     }
 
     /// Notes the ports whose devices a worker found gone.
@@ -227,6 +246,9 @@ impl Daemon {
     }
 
     fn lose_watched(&mut self, watched: Watched, why: &str) {
+        for netdev in self.members.iter_mut().filter_map(Member::netdev_mut) {
+            netdev.forget_lower(watched);
+        }
         let at = self.members.iter().position(|member| member.watched() == Some(watched));
         if let Some(at) = at {
             self.lose(at, why);
@@ -239,17 +261,16 @@ impl Daemon {
         if matches!(member.device, Device::Lost { .. }) {
             return;
         }
-        if let Some(watched) = member.watched() {
-            self.watch.unfollow(watched);
-        }
         let returns = !matches!(member.config.link.kind, Kind::Fd(_));
-        member.device = Device::Lost {
+        let lost = Device::Lost {
             why: why.into(),
             mac: member.mac(),
             next: returns.then(|| Instant::now() + PATIENCE.0),
             wait: PATIENCE.0,
         };
+        let device = std::mem::replace(&mut member.device, lost);
         let (id, link, name) = (member.id, member.link(), member.config.name.clone());
+        self.unfollow(&device);
         self.log.line(&format!("port {name}: fault: {why}"));
         self.switch.set_link(id, link);
         self.settle();

@@ -41,6 +41,8 @@ pub struct LinkInfo {
     pub operates: bool,
     /// The index of the netdev it sits on, if any.
     pub lower: Option<u32>,
+    /// That one is in another namespace.
+    pub lower_is_elsewhere: bool,
     /// Frames that came from its wire and the kernel dropped.
     pub rx_dropped: u64,
     /// Frames for its wire that the kernel dropped: for a TAP, those its holder did not read in time.
@@ -66,6 +68,7 @@ impl LinkInfo {
             carrier: flags.contains(LinkFlags::LowerUp),
             operates: false,
             lower: None,
+            lower_is_elsewhere: false,
             rx_dropped: 0,
             tx_dropped: 0,
         };
@@ -84,6 +87,7 @@ impl LinkInfo {
             LinkAttribute::Mtu(mtu) => self.mtu = *mtu,
             LinkAttribute::OperState(state) => self.operates = *state == link::State::Up,
             LinkAttribute::Link(index) => self.lower = Some(*index),
+            LinkAttribute::LinkNetNsId(_) => self.lower_is_elsewhere = true,
             LinkAttribute::Stats64(stats) => {
                 self.rx_dropped = stats.rx_dropped;
                 self.tx_dropped = stats.tx_dropped;

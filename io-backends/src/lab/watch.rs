@@ -100,7 +100,8 @@ impl LinkWatch {
         })
     }
 
-    /// Follows the netdev with that index at `place`; returns how it is now.
+    /// Follows the netdev with that index at `place`, which may be followed
+    /// already; returns how it is now.
     /// Call [`LinkWatch::drain`] afterwards: this reads what was announced
     /// before, so that no old news is told of the new one.
     ///
@@ -113,13 +114,15 @@ impl LinkWatch {
         let seat = Seat { nsid: self.nsid(place)?, index };
         let what = || place.netdev(&format!("number {index}"));
         let now = self.state(seat)?.ok_or_else(|| Error::failed(what(), "it is gone"))?;
-        let next = Watched(self.next);
-        let (watched, _) = *self
-            .followed
-            .entry(seat)
-            .and_modify(|(_, old)| old.clone_from(&now))
-            .or_insert_with(|| (next, now.clone()));
+        if let Some((watched, old)) = self.followed.get_mut(&seat) {
+            // Whoever follows it already still has to hear what was just read.
+            tell(*watched, old, &now, &mut self.pending);
+            old.clone_from(&now);
+            return Ok((*watched, now));
+        }
+        let watched = Watched(self.next);
         self.next += 1;
+        self.followed.insert(seat, (watched, now.clone()));
         Ok((watched, now))
     }
 

@@ -1,6 +1,8 @@
 //! A lower netdev that is not there, goes and comes back.
 
-use tests::lab::{Lab, eventually};
+use io_backends::lab::netns::in_netns;
+use io_backends::plain::PlainPort;
+use tests::lab::{Lab, Pings, at_rest, eventually};
 
 use crate::{FAR, NEAR, V4, cable, everything_works, far_host, forget_neighbours, ip, near};
 
@@ -52,6 +54,67 @@ fn the_lower_netdev_goes_down_and_up() {
     ip(&lab, "link set low up");
     becomes(&lab, "up");
     everything_works(&lab);
+}
+
+/// A TAP keeps its carrier when it is set down, and so does a macvtap on it.
+#[test]
+fn a_tap_below_goes_down_and_up() {
+    let lab = Lab::new();
+    let tap = in_netns(&lab.host(), || PlainPort::open("low").expect("a TAP"));
+    ip(&lab, "link set low up");
+    lab.up("m", &[&near(""), "o=tap,netns=other,addr=10.7.0.3/24", "u=macvtap:low"]);
+    let in_time = |state: &str| {
+        eventually(&format!("the port is {state}"), 2, || lab.port("m", "u")["state"] == state);
+    };
+    for _ in 0..2 {
+        assert_eq!(lab.port("m", "u")["state"], "up");
+        ip(&lab, "link set low down");
+        in_time("down");
+        // The others go on, and what floods has one way less.
+        assert_eq!(lab.flood_ping(NEAR, "10.7.0.3", 100), Pings { sent: 100, received: 100 });
+        ip(&lab, "link set low up");
+        in_time("up");
+    }
+    // Two ports on one netdev both follow it, and one that goes leaves it to the other.
+    lab.netloom(&["port", "del", "u"]).ok();
+    for name in ["v", "w"] {
+        lab.netloom(&["port", "add", &format!("{name}=macvtap:low,mode=bridge")]).ok();
+    }
+    let both = |state: &str| {
+        eventually(&format!("both are {state}"), 2, || {
+            ["v", "w"].iter().all(|name| lab.port("m", name)["state"] == state)
+        });
+    };
+    ip(&lab, "link set low down");
+    both("down");
+    ip(&lab, "link set low up");
+    both("up");
+    lab.netloom(&["port", "del", "v"]).ok();
+    ip(&lab, "link set low down");
+    eventually("the other is down", 2, || lab.port("m", "w")["state"] == "down");
+    at_rest(&lab, "m");
+    drop(tap);
+    eventually("the port is in fault", 2, || lab.port("m", "w")["state"] == "fault");
+}
+
+/// A port of the switch may be what another one sits on.
+#[test]
+fn a_tap_of_the_switch_below() {
+    let lab = Lab::new();
+    lab.up("m", &["low=tap", &near(""), "u=macvtap:low"]);
+    let states = |expected: [&str; 2]| {
+        eventually(&format!("they are {expected:?}"), 2, || {
+            ["low", "u"].map(|name| lab.port("m", name)["state"].clone()) == expected
+        });
+    };
+    states(["up", "up"]);
+    ip(&lab, "link set low down");
+    states(["down", "down"]);
+    ip(&lab, "link set low up");
+    states(["up", "up"]);
+    lab.netloom(&["port", "del", "u"]).ok();
+    ip(&lab, "link set low down");
+    eventually("the port is down", 2, || lab.port("m", "low")["state"] == "down");
 }
 
 #[test]

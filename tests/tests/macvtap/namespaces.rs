@@ -1,5 +1,7 @@
 //! macvtaps on lower netdevs in other namespaces.
 
+use io_backends::lab::netns::in_netns;
+use io_backends::plain::PlainPort;
 use tests::lab::{Lab, eventually};
 
 use crate::{FAR, NEAR, V4, everything_works, far_host, forget_neighbours, ip, near};
@@ -29,6 +31,20 @@ fn a_lower_netdev_in_a_namespace() {
     // It was not made by the switch, so it stays; the macvtap does not.
     assert!(!ip(&lab, "-n inner link").contains(&name));
     assert!(ip(&lab, "-n inner link").contains("low"));
+}
+
+#[test]
+fn a_tap_below_in_a_namespace_goes_down_and_up() {
+    let lab = Lab::new();
+    let _tap = in_netns(&lab.host(), || PlainPort::open("low").expect("a TAP"));
+    ip(&lab, "netns add inner");
+    ip(&lab, "link set low netns inner");
+    ip(&lab, "-n inner link set low up");
+    lab.up("m", &["u=macvtap:low,netns=inner"]);
+    for (set, state) in [("down", "down"), ("up", "up")] {
+        ip(&lab, &format!("-n inner link set low {set}"));
+        eventually(&format!("the port is {state}"), 2, || lab.port("m", "u")["state"] == state);
+    }
 }
 
 #[test]
