@@ -89,12 +89,26 @@ impl Ends {
     /// Every frame that came in at the receiver since the last call, each verified.
     pub fn seen(&self, case: &Case) -> Seen {
         let mut seen = Seen::default();
+        self.add_seen(&mut seen, case);
+        seen
+    }
+
+    /// Waits until frames came in that carry `payload` bytes.
+    pub fn sees(&self, payload: usize, case: &Case) {
+        let mut seen = Seen::default();
+        eventually(&format!("{case}: {payload} bytes arrive"), 10, || {
+            self.add_seen(&mut seen, case);
+            seen.payload >= payload
+        });
+        assert_eq!(seen.payload, payload, "{case}: {seen:?}");
+    }
+
+    fn add_seen(&self, seen: &mut Seen, case: &Case) {
         while let Some(wire) = self.strict.receive().expect("a netdev that is up") {
             if wire.bytes[6..12] == SOURCE {
                 seen.verify(&wire, case);
             }
         }
-        seen
     }
 
     /// Frames dropped on their way out to the receiver.

@@ -105,6 +105,9 @@ fn everything_arrives(ends: &Ends, case: &Case) {
     assert!(seen.frames > 0, "{case}");
     let too_big = ends.too_big() - before;
     assert!(lost.contains(&too_big), "{case}: {too_big} frames too big, not {lost:?}");
+    if case.way == Way::Tunnel {
+        ends.sees(traffic::tagged(ends), case);
+    }
 }
 
 /// Checks that TCP went as the ends' devices promise.

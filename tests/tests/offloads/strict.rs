@@ -14,6 +14,8 @@ const ETHERNET: usize = 14;
 pub struct Seen {
     /// Frames over TCP or UDP.
     pub frames: usize,
+    /// The bytes that they carry.
+    pub payload: usize,
     /// Those whose checksum was still to be finished.
     pub unfinished: usize,
     /// Those that stand for several.
@@ -50,6 +52,7 @@ impl Seen {
         };
         assert_eq!(found, right, "{case}: the checksum of {bytes:02x?}, {:?}", wire.offload);
         self.frames += 1;
+        self.payload += payload.len();
         self.super_frames += usize::from(wire.offload.gso.is_some());
     }
 }

@@ -8,7 +8,8 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use io_backends::testing::RawSocket;
-use switch_core::frame::GsoKind;
+use switch_core::frame::{Frame, GsoKind};
+use switch_core::memory::Wire;
 use tests::frames::{self, ELSEWHERE};
 use tests::lab::eventually;
 
@@ -29,6 +30,10 @@ const PLAIN: usize = 5000;
 const SUPER: (usize, u16) = (3600, 1000);
 /// The same of datagrams that fit the larger MTU only.
 const LARGE_SUPER: (usize, u16) = (21_000, 7000);
+/// A customer's super-frames: payload bytes, those of each segment, the VLAN.
+const TAGGED_SUPER: (usize, u16) = (5000, 1300);
+const TAGGED_KINDS: [GsoKind; 3] = [GsoKind::TcpV4, GsoKind::TcpV6, GsoKind::UdpL4];
+const CUSTOMER: u16 = 7;
 
 /// Sends a stream; it must arrive in time and identical.
 pub fn tcp(ends: &Ends, address: &str, case: &Case) {
@@ -110,6 +115,22 @@ pub fn udp(ends: &Ends, case: &Case) -> RangeInclusive<u64> {
     }
     arrive(&receiver, expected, case);
     lost as u64..=(lost + spread) as u64
+}
+
+/// Sends super-frames inside a tag of their own, as a customer of a tunnel may,
+/// and returns how many bytes of payload they carry.
+pub fn tagged(ends: &Ends) -> usize {
+    let raw = ends.at_sender(|| RawSocket::open(SENDER, true).expect("a socket"));
+    let (payload, size) = TAGGED_SUPER;
+    for kind in TAGGED_KINDS {
+        let wire = frames::unfinished(ELSEWHERE, kind, payload, Some(size));
+        let mut frame = Frame::from_bytes(&wire.bytes);
+        frame.offload = wire.offload;
+        frame.push_tag(0x8100, CUSTOMER);
+        let wire = Wire { bytes: frame.bytes().to_vec(), offload: frame.offload };
+        raw.send(&wire).expect("a netdev that is up");
+    }
+    payload * TAGGED_KINDS.len()
 }
 
 /// Lengths of datagrams: up to what fits, and, where the MTUs are equal, beyond.
