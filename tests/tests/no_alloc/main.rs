@@ -4,6 +4,8 @@
 mod engines;
 mod memory;
 
+use std::hint::black_box;
+
 use io_backends::allocations::{Count, Counting};
 
 #[global_allocator]
@@ -12,19 +14,19 @@ static ALLOCATOR: Counting = Counting;
 #[test]
 fn every_call_of_this_thread_alone_counts() {
     let own = Count::of_this_thread();
-    let mut vector = Vec::<u8>::with_capacity(10);
+    let mut vector = black_box(Vec::<u8>::with_capacity(10));
     assert_eq!(own.calls(), 1);
-    vector.resize(1000, 1);
+    black_box(&mut vector).resize(1000, 1);
     drop(vector);
     assert_eq!(own.calls(), 3);
     let other = std::thread::spawn(|| {
         let count = Count::of_this_thread();
-        drop(Box::new([0; 100]));
+        drop(black_box(Box::new([0; 100])));
         count.calls()
     });
     let others = other.join().expect("the other thread");
     assert_eq!(others, 2);
     let before = own.calls();
-    std::hint::black_box(Box::new(7));
+    drop(black_box(Box::new(7)));
     assert_eq!(own.calls() - before, 2);
 }
