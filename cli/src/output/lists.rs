@@ -65,9 +65,9 @@ pub fn ports(rows: &[PortRow], paint: Paint) -> String {
             state(row),
         ]);
     }
-    // What is as usual on every port is not worth a column.
+    // What is configured as usual on every port is not worth a column. What a fault can
+    // change keeps its column, so that the table is the same before and after.
     table.drop_if_all("NETNS", NONE);
-    table.drop_if_all("QUEUES", "1");
     table.drop_if_all("VLAN", "transparent");
     table.drop_if_all("FLAGS", NONE);
     table.render(paint, |state| colour_state(state, paint))

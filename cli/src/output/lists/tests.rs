@@ -31,7 +31,7 @@ fn port(name: &str, kind: &str, target: &str) -> PortRow {
 
 fn trunk() -> PortRow {
     let mut row = port("uplink", "macvtap", "eth1");
-    (row.netns, row.mtu) = (None, None);
+    (row.netns, row.mtu, row.queues) = (None, None, None);
     row.vlan = VlanDoc {
         mode: "trunk".into(),
         pvid: Some(1),
@@ -49,8 +49,8 @@ fn usual_ports_have_few_columns() {
     assert_eq!(
         ports(&[port("alice", "tap", "alice")], Paint::on(false)),
         "\
-PORT   KIND  NETNS  NETDEV  MAC                 MTU  STATE
-alice  tap   blue   eth0    02:00:00:00:00:0a  1500  up
+PORT   KIND  NETNS  NETDEV  MAC                 MTU  QUEUES  STATE
+alice  tap   blue   eth0    02:00:00:00:00:0a  1500       1  up
 "
     );
 }
@@ -60,11 +60,27 @@ fn special_ports_show_what_is_special() {
     assert_eq!(
         ports(&[port("alice", "tap", "tap7"), trunk()], Paint::on(false)),
         "\
-PORT    KIND          NETNS  NETDEV  MAC                 MTU  VLAN                                   FLAGS                     STATE
-alice   tap:tap7      blue   eth0    02:00:00:00:00:0a  1500  transparent                            -                         up
-uplink  macvtap:eth1  -      eth0    02:00:00:00:00:0a     -  trunk=1+10+20-22,native=1,tpid=0x88a8  bcast-flood=off,isolated  fault: its netdev is gone
+PORT    KIND          NETNS  NETDEV  MAC                 MTU  QUEUES  VLAN                                   FLAGS                     STATE
+alice   tap:tap7      blue   eth0    02:00:00:00:00:0a  1500       1  transparent                            -                         up
+uplink  macvtap:eth1  -      eth0    02:00:00:00:00:0a     -       -  trunk=1+10+20-22,native=1,tpid=0x88a8  bcast-flood=off,isolated  fault: its netdev is gone
 "
     );
+}
+
+#[test]
+fn a_fault_brings_and_takes_no_column() {
+    let headings = |row: &PortRow| {
+        let text = ports(std::slice::from_ref(row), Paint::on(false));
+        text.split_whitespace().take_while(|word| *word != "alice").map(str::to_owned).collect()
+    };
+    for queues in [1, 4] {
+        let mut row = port("alice", "tap", "alice");
+        row.queues = Some(queues);
+        let before: Vec<String> = headings(&row);
+        (row.ifname, row.mac, row.mtu, row.queues) = (None, None, None, None);
+        (row.state, row.fault) = ("fault".into(), Some("its netdev is gone".into()));
+        assert_eq!(headings(&row), before);
+    }
 }
 
 #[test]
