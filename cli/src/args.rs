@@ -5,6 +5,7 @@
 
 mod help;
 mod mistakes;
+mod other_words;
 
 use std::ffi::OsString;
 use std::path::PathBuf;

@@ -5,6 +5,7 @@ use std::ffi::{OsStr, OsString};
 use clap::error::{ContextKind, ContextValue, ErrorKind};
 use clap::{ColorChoice, FromArgMatches, ValueEnum};
 
+use super::other_words::{before, meant};
 use super::{Cli, command};
 use crate::error::{CliError, Color};
 
@@ -41,7 +42,7 @@ pub fn parse(words: &[OsString]) -> Result<Cli, Stop> {
         .and_then(|matches| Cli::from_arg_matches(&matches));
     parsed.map_err(|error| match error.kind() {
         ErrorKind::DisplayHelp | ErrorKind::DisplayVersion => Stop::Shown(Box::new(error)),
-        _ => Stop::Mistake { error: told(&error), json: json(words), color },
+        _ => Stop::Mistake { error: told(&error, words), json: json(words), color },
     })
 }
 
@@ -69,9 +70,30 @@ fn color(words: &[OsString]) -> Color {
     color
 }
 
-fn told(error: &clap::Error) -> CliError {
+fn told(error: &clap::Error, line: &[OsString]) -> CliError {
     let (what, why) = reason(error);
-    CliError { hint: hint(error), ..CliError::usage(what, why) }
+    let hint = told_apart(error, line).or_else(|| hint(error));
+    CliError { hint, ..CliError::usage(what, why) }
+}
+
+/// The remedy where more is known than clap does: what other tools call a
+/// command, and the two dashes before the command to run.
+fn told_apart(error: &clap::Error, line: &[OsString]) -> Option<String> {
+    let whole = command();
+    match error.kind() {
+        ErrorKind::InvalidSubcommand => {
+            let word = words(error, ContextKind::InvalidSubcommand).join(" ");
+            let meant = meant(before(&whole, line, &word), &word)?;
+            Some(format!("did you mean {meant:?}?"))
+        }
+        ErrorKind::UnknownArgument => {
+            let word = words(error, ContextKind::InvalidArg).join(" ");
+            let dashes = line.iter().any(|word| word == "--");
+            let exec = before(&whole, line, &word).get_name() == "exec" && !dashes;
+            exec.then(|| "the command comes after two dashes: netloom exec NETNS -- CMD...".into())
+        }
+        _ => None,
+    }
 }
 
 /// What is wrong and why.

@@ -178,8 +178,28 @@ fn mistakes_are_one_line_and_one_hint() {
         ),
         (
             &["exec", "ns", "ls"],
-            "netloom: ls: one word too many\nhint: usage: netloom exec [OPTIONS] <NETNS> -- <CMD>...",
+            "netloom: ls: one word too many\n\
+             hint: the command comes after two dashes: netloom exec NETNS -- CMD...",
         ),
+        (
+            &["exec", "ns", "-c", "id"],
+            "netloom: -c: no such option\n\
+             hint: the command comes after two dashes: netloom exec NETNS -- CMD...",
+        ),
+        (&["start"], "netloom: start: no such command\nhint: did you mean \"up\"?"),
+        (&["stop"], "netloom: stop: no such command\nhint: did you mean \"down\"?"),
+        (&["list"], "netloom: list: no such command\nhint: did you mean \"ls\"?"),
+        (&["status"], "netloom: status: no such command\nhint: did you mean \"ls\"?"),
+        (&["show"], "netloom: show: no such command\nhint: did you mean \"ls\"?"),
+        (&["add"], "netloom: add: no such command\nhint: did you mean \"port add\"?"),
+        (&["delete"], "netloom: delete: no such command\nhint: did you mean \"down\"?"),
+        (
+            &["--switch", "x", "port", "delete", "a"],
+            "netloom: delete: no such command\nhint: did you mean \"del\"?",
+        ),
+        (&["fdb", "show"], "netloom: show: no such command\nhint: did you mean \"ls\"?"),
+        (&["fdb", "clear"], "netloom: clear: no such command\nhint: did you mean \"flush\"?"),
+        (&["stat"], "netloom: stat: no such command\nhint: did you mean \"stats\"?"),
         (
             &["port", "set", "a"],
             "netloom: KEY=VALUE: missing\nhint: usage: netloom port set <NAME> <KEY=VALUE>...",
