@@ -43,6 +43,9 @@ pub fn attach(
     queues: u16,
     sent: Option<OwnedFd>,
 ) -> Result<Attached, Error> {
+    if let Some(netdev) = new_name(attachment) {
+        tap::check_name(netdev)?;
+    }
     let queues = attachment.queues.unwrap_or_else(|| queues_of(&attachment.kind, queues));
     // A port that was lost and is made again keeps its namespace, whatever fails.
     let keep_claim = journal.has_claim(name);
@@ -63,6 +66,15 @@ pub fn attach(
             None => error,
         }
     })
+}
+
+/// The name that the user gives the port's netdev, in the place where it will be.
+fn new_name(attachment: &Attachment) -> Option<&str> {
+    match &attachment.kind {
+        _ if attachment.netns.is_some() => attachment.ifname.as_deref(),
+        Kind::Tap { name, .. } => Some(name),
+        Kind::Macvtap { .. } | Kind::Fd(_) => None,
+    }
 }
 
 /// Whether the place a port needs is there: false while its namespace is

@@ -197,7 +197,9 @@ mod tests {
             }
             let (read, _write) = pipe().unwrap();
             let number = read.into_raw_fd();
-            assert!(adopt(number).unwrap_err().why.contains("neither a TAP nor a macvtap"));
+            let error = adopt(number).unwrap_err();
+            assert!(error.why.contains("neither a TAP nor a macvtap"), "{error}");
+            assert!(error.hint.unwrap().contains("/dev/net/tun"));
             close(number);
             for (name, flags, why) in [
                 ("", 0, "attached to no TAP"),

@@ -110,9 +110,12 @@ fn kept(what: &str, which: &str, errno: Errno) -> Error {
 fn get_iff_error(what: &str, errno: Errno) -> Error {
     match errno {
         Errno::NOTTY | Errno::INVAL | Errno::NOSYS | Errno::OPNOTSUPP => {
-            Error::failed(what, "is neither a TAP nor a macvtap")
+            Error::failed(what, "is neither a TAP nor a macvtap").hint(
+                "open /dev/net/tun and choose a TAP with TUNSETIFF, or open a macvtap's /dev/tapN",
+            )
         }
-        Errno::BADFD => Error::failed(what, "is attached to no TAP, or its netdev is gone"),
+        Errno::BADFD => Error::failed(what, "is attached to no TAP, or its netdev is gone")
+            .hint("choose a TAP with TUNSETIFF before handing it over"),
         Errno::NOLINK => Error::failed(what, "its macvtap is gone"),
         errno => Error::failed(what, crate::error::describe(&errno.into())),
     }

@@ -22,6 +22,10 @@ use crate::{Error, ErrorKind, steer, tap_info};
 
 const DEVICE: &str = "/dev/net/tun";
 
+/// Names no netdev can have: in `/proc/sys/net/ipv4/conf` and its like they stand for all
+/// netdevs and for those to come.
+const KEPT: [&str; 2] = ["all", "default"];
+
 /// The most queues the kernel gives one netdev (`MAX_TAP_QUEUES`).
 pub const MAX_QUEUES: u16 = 256;
 
@@ -95,6 +99,12 @@ pub(crate) fn takes_several_queues(name: &str) -> bool {
 /// Refuses what the kernel would not take literally as a netdev's name: it
 /// reads `%d` as a template and cuts what is too long.
 pub(crate) fn check_name(name: &str) -> Result<(), Error> {
+    if KEPT.contains(&name) {
+        let why = "the kernel keeps this name for the settings of all netdevs or of new ones";
+        return Err(Error::failed(format!("netdev {name}"), why).hint(format!(
+            "give the netdev another name, like {name}0: target, or ifname with netns"
+        )));
+    }
     if valid_name(name) {
         return Ok(());
     }
@@ -215,6 +225,12 @@ mod tests {
     fn names_the_kernel_would_change_are_refused() {
         for name in ["", "sixteen-bytes-16", "t%d", "a/b", "a:b", "a b", "a\tb", ".", ".."] {
             assert!(check_name(name).is_err(), "{name:?}");
+        }
+        for name in KEPT {
+            let error = check_name(name).unwrap_err();
+            assert_eq!(error.what, format!("netdev {name}"));
+            assert!(error.why.contains("the kernel keeps this name"), "{error}");
+            assert!(error.hint.unwrap().contains(&format!("{name}0")));
         }
         for name in ["a", "fifteen-bytes15", "eth0.10", "...", "ü"] {
             assert!(check_name(name).is_ok(), "{name:?}");

@@ -51,8 +51,10 @@ fn add(global: &Global, spec: &str) -> Result<(), CliError> {
 fn inherited(number: i32) -> Result<OwnedFd, CliError> {
     let refused = |why: &str| CliError::failed(format!("fd {number}"), why);
     if number < 3 {
-        return Err(refused("is a standard stream")
-            .hint("hand the descriptor over as 3 or above, like 3<>FILE in a shell"));
+        let why = "is a standard stream of this command, not a descriptor left open for it";
+        return Err(refused(why).hint(
+            "open the TAP or macvtap as 3 or above, like 3<>/dev/tap7 in a shell, and say fd:3",
+        ));
     }
     // Looked up before anything is opened here, which would take a free number.
     if std::fs::symlink_metadata(format!("/proc/self/fd/{number}")).is_err() {
@@ -83,9 +85,14 @@ mod tests {
 
     #[test]
     fn numbers_that_are_no_descriptor_are_refused() {
-        for (number, why) in [(0, "is a standard stream"), (1_000_000, "is not open")] {
+        for (number, why) in [
+            (0, "is a standard stream of this command, not a descriptor left open for it"),
+            (1_000_000, "is not open"),
+        ] {
             let error = inherited(number).unwrap_err();
-            assert_eq!((error.exit, error.why.as_str()), (1, why));
+            assert_eq!((error.exit, error.what), (1, format!("fd {number}")));
+            assert_eq!(error.why, why);
+            assert!(error.hint.is_some(), "{number}");
         }
     }
 }

@@ -120,7 +120,9 @@ impl Daemon {
         )?;
         let sent = descriptors.into_iter().next();
         if matches!(port.link.kind, Kind::Fd(_)) && sent.is_none() {
-            return Err(CliError::failed(what, "no descriptor came with the request"));
+            return Err(CliError::failed(what, "no descriptor came with the request").hint(
+                "`netloom port add` sends the one it inherited; other programs use SCM_RIGHTS",
+            ));
         }
         let known = self.hints();
         self.apply(|ports| ports.push(port), sent)?;

@@ -154,9 +154,9 @@ fn things_of_the_host_that_are_not_there_or_taken() {
         ("c=tap:nowhere,existing", "nowhere"),
         ("c=tap:taken", "a netdev of that name is already there"),
         ("c=tap:taken,existing", "taken"),
-        // The kernel keeps these names for itself.
-        ("c=tap:all", "all"),
-        ("c=tap:default", "default"),
+        ("c=tap:all", "netdev all: the kernel keeps this name"),
+        ("c=tap:default", "netdev default: the kernel keeps this name"),
+        ("c=tap,netns=nc,ifname=all", "netdev all: the kernel keeps this name"),
         ("c=tap,netns=nc,ifname=lo", "lo"),
         ("c=tap,netns=na,ifname=eth0", "eth0"),
         ("c=tap,netns=/run/netns/vanished", "/run/netns/vanished"),
