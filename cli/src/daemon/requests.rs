@@ -9,6 +9,7 @@ use serde::Serialize;
 use serde_json::Value;
 use switch_core::config::{Action, Config, PortConfig, PortRules, plan};
 use switch_core::explain::explain;
+use switch_core::fdb::Key;
 use switch_core::frame::MAX_FRAME;
 use switch_core::tables::PortTable;
 use switch_core::{Frame, Mac, Vid};
@@ -163,11 +164,22 @@ impl Daemon {
         let table = self.port(port)?;
         let vid = entry_vid(table, vid)?;
         let id = table.id;
+        let before = self.switch.fdb().entry(Key::new(mac, vid), self.now());
+        if before.is_some_and(|entry| entry.is_static && entry.port == id) {
+            let hints = vec![format!("{mac} in VLAN {vid} was put on port {port} already")];
+            return document(&Changed { changed: Vec::new(), hints });
+        }
         self.switch.add_static(mac, vid, id).map_err(|_| {
             CliError::failed(format!("FDB entry {mac}"), "the table is full of static entries")
                 .hint("a larger fdb-capacity in [switch] makes room")
         })?;
-        changed(format!("{mac} in VLAN {vid} stays on port {port}"))
+        let was = before.filter(|entry| entry.port != id).and_then(|entry| {
+            let other = &self.switch.port(entry.port)?.name;
+            let how = if entry.is_static { "was put" } else { "was learned" };
+            Some(format!("; before, it {how} on port {other}"))
+        });
+        let was = was.unwrap_or_default();
+        changed(format!("{mac} in VLAN {vid} stays on port {port}{was}"))
     }
 
     fn fdb_del(&mut self, mac: &str, vid: Option<u16>) -> Answer {

@@ -355,6 +355,13 @@ impl Fdb {
         taken
     }
 
+    /// The entry for `key`, unless it has expired.
+    pub fn entry(&self, key: Key, now: u32) -> Option<Entry> {
+        let (_, value) = self.table.find(&self.seek(key))?;
+        let ageing = self.ageing.load(Ordering::Relaxed);
+        (!value.is_expired(now, ageing)).then(|| Entry::of(key, value, now))
+    }
+
     /// Every entry in use, in no order.
     pub fn entries(&self, now: u32) -> Vec<Entry> {
         let ageing = self.ageing.load(Ordering::Relaxed);

@@ -70,6 +70,9 @@ fn static_entries_stay_and_count_for_no_port() {
     fdb.see(key(1), port(1), 0);
     assert_eq!(fdb.add_static(key(1), port(2)), Ok(()));
     assert_eq!(fdb.held(port(1)), 0);
+    let entry = fdb.entry(key(1), 0).unwrap();
+    assert_eq!((entry.port, entry.is_static, entry.mac), (port(2), true, key(1).mac()));
+    assert_eq!(fdb.entry(key(2), 0), None);
     assert_eq!(fdb.see(key(1), port(1), 5), Learned::Static(port(2)));
     fdb.age_fully(100_000);
     assert_eq!(fdb.at(key(1), 100_000), Some(port(2)));
