@@ -53,6 +53,7 @@ impl Client {
     /// # Errors
     /// As [`Client::connect`].
     pub fn connect_within(dir: &RunDir, patience: Duration) -> Result<Client, CliError> {
+        dir.check_socket()?;
         let stream = open(dir, patience).map_err(|error| unreachable_socket(dir, &error))?;
         Client::over(stream, dir.name())
     }

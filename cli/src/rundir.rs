@@ -39,6 +39,9 @@ fn wanted_parent() -> PathBuf {
     }
 }
 
+/// The most bytes a socket's path has (`sun_path` of sys/un.h without its final zero).
+const SOCKET_PATH_MAX: usize = 107;
+
 /// One switch's directory.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct RunDir {
@@ -79,6 +82,24 @@ impl RunDir {
     /// The control socket.
     pub fn socket(&self) -> PathBuf {
         self.path.join("control.sock")
+    }
+
+    /// Makes sure that a socket can have that path.
+    ///
+    /// # Errors
+    /// Exit 1 when it is too long for one.
+    pub fn check_socket(&self) -> Result<(), CliError> {
+        let socket = self.socket();
+        match socket.as_os_str().len() {
+            0..=SOCKET_PATH_MAX => Ok(()),
+            length => {
+                let why = format!(
+                    "a socket's path has at most {SOCKET_PATH_MAX} bytes, this one {length}"
+                );
+                Err(CliError::failed(socket.display().to_string(), why)
+                    .hint("set NETLOOM_RUN_DIR to a directory with a shorter path"))
+            }
+        }
     }
 
     /// The log.
@@ -173,5 +194,27 @@ pub fn chosen(name: Option<&str>) -> Result<RunDir, CliError> {
             Err(CliError::usage("--switch", format!("several switches run: {}", names.join(", ")))
                 .hint("say which with --switch NAME"))
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_socket_path_of_107_bytes_is_the_longest() {
+        let rest = "/lab/control.sock".len();
+        let under = |length: usize| {
+            RunDir::under(Path::new(&format!("/{}", "x".repeat(length - rest - 1))), "lab")
+        };
+        assert_eq!(under(107).check_socket(), Ok(()));
+        let error = under(108).check_socket().unwrap_err();
+        assert_eq!((error.exit, error.what), (1, under(108).socket().display().to_string()));
+        assert!(error.why.contains("at most 107 bytes, this one 108"), "{}", error.why);
+        assert!(error.hint.unwrap().contains("NETLOOM_RUN_DIR"));
+        // What listening takes and refuses.
+        use std::os::unix::net::SocketAddr;
+        assert!(SocketAddr::from_pathname(under(107).socket()).is_ok());
+        assert!(SocketAddr::from_pathname(under(108).socket()).is_err());
     }
 }

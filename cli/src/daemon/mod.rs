@@ -78,6 +78,7 @@ impl Daemon {
     /// When anything fails; everything made on the way is undone.
     pub fn start(name: &str, config: &SwitchConfig) -> Result<Daemon, CliError> {
         let dir = RunDir::of(name);
+        dir.check_socket()?;
         let mut journal = open_journal(&dir)?;
         let undone = journal.undo();
         match Daemon::begin(&dir, journal, config) {

@@ -64,9 +64,8 @@ impl Server {
         token: Token,
     ) -> Result<Server, CliError> {
         let refused = |error: io::Error| {
-            CliError::failed(path.display().to_string(), describe(&error)).hint(
-                "NETLOOM_RUN_DIR takes a directory with a shorter path, or one you may write to",
-            )
+            CliError::failed(path.display().to_string(), describe(&error))
+                .hint("set NETLOOM_RUN_DIR to a directory that you may write to")
         };
         match std::fs::remove_file(path) {
             Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(refused(error)),

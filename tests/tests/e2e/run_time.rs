@@ -33,6 +33,8 @@ fn one_that_is_no_good_is_told_and_nothing_is_made() {
     let plain = lab.file("plain", "a file");
     lab.run(&["mkdir", "/run/files/read-only"]).ok();
     lab.run(&["mount", "-t", "tmpfs", "-o", "ro", "tmpfs", "/run/files/read-only"]).ok();
+    let told = with_directory(&lab, &long, &UP).refused(1);
+    assert!(told.ends_with("at most 107 bytes, this one 136"), "{told}");
     for directory in [&long, &plain, "/run/files/read-only"] {
         let answer = with_directory(&lab, directory, &UP);
         assert!(answer.refused(1).contains(directory), "{answer:#?}");
