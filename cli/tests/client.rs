@@ -217,6 +217,41 @@ fn a_stream_ends_when_its_reader_does() {
 }
 
 #[test]
+fn what_can_not_be_reported_is_undone_where_something_was_made() {
+    let sandbox = Sandbox::new();
+    let name = sandbox.name.as_str();
+    let to_full = |arguments: &[&str]| {
+        let full = fs::File::options().write(true).open("/dev/full").unwrap();
+        let output = Command::new(env!("CARGO_BIN_EXE_netloom"))
+            .args(arguments)
+            .env("NETLOOM_RUN_DIR", &sandbox.dir)
+            .stdin(Stdio::null())
+            .stdout(full)
+            .stderr(Stdio::piped())
+            .spawn()
+            .unwrap()
+            .wait_with_output()
+            .unwrap();
+        assert_eq!(code(&output), 1, "{output:?}");
+        let told = text(&output.stderr).to_owned();
+        assert!(told.starts_with("netloom: standard output: no space left"), "{told}");
+        told
+    };
+    for up in [&["up", "-d", "--name", name][..], &["up", "--name", name]] {
+        let told = to_full(up);
+        assert!(told.ends_with(&format!("hint: switch {name} is stopped again\n")), "{told}");
+        assert!(!sandbox.dir.exists(), "{up:?}: something is left");
+    }
+    assert_eq!(code(&sandbox.run(&["up", "-d", "--name", name])), 0);
+    let spec = format!("p=tap:{name}");
+    let told = to_full(&["port", "add", &spec]);
+    assert!(told.ends_with("hint: port p is removed again\n"), "{told}");
+    assert_eq!(sandbox.json(&["port", "ls"]), (0, json!([])));
+    assert!(to_full(&["down", name]).ends_with("the change itself is made\n"));
+    assert!(!sandbox.dir.exists(), "something is left");
+}
+
+#[test]
 fn two_demos_at_once_show_traffic_and_leave_nothing() {
     let sandbox = Sandbox::new();
     std::thread::scope(|scope| {

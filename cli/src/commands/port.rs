@@ -37,14 +37,23 @@ fn list(global: &Global) -> Result<(), CliError> {
 }
 
 fn add(global: &Global, spec: &str) -> Result<(), CliError> {
-    let descriptor = match parse_spec(spec)?.link.kind {
+    let port = parse_spec(spec)?;
+    let descriptor = match port.link.kind {
         Kind::Fd(number) => Some(inherited(number)?),
         _ => None,
     };
     let request = Request::PortAdd { spec: spec.to_owned() };
     let descriptor = descriptor.as_ref().map(AsFd::as_fd);
-    let changed: Changed = super::reach(global)?.ask_with(&request, descriptor)?;
-    output::changed(global, &changed)
+    let mut client = super::reach(global)?;
+    let changed: Changed = client.ask_with(&request, descriptor)?;
+    output::changed(global, &changed).map_err(|error| {
+        // A command that fails leaves nothing it made.
+        let request = Request::PortDel { name: port.name.clone() };
+        match client.ask::<Changed>(&request) {
+            Ok(_) => error.hint(format!("port {} is removed again", port.name)),
+            Err(_) => error,
+        }
+    })
 }
 
 /// A duplicate of the descriptor that the caller left open under this number.

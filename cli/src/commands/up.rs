@@ -4,8 +4,9 @@ use io_backends::daemonize::{Background, Side, split};
 use io_backends::error::describe;
 use serde::{Deserialize, Serialize};
 
-use crate::api::{Changed, Failure};
+use crate::api::{Changed, Failure, Request};
 use crate::args::{Global, Up};
+use crate::client::Client;
 use crate::config::{self, SwitchConfig};
 use crate::daemon::Daemon;
 use crate::error::CliError;
@@ -35,7 +36,10 @@ pub(super) fn run(global: &Global, up: &Up) -> Result<(), CliError> {
         return detach(global, &name, &config);
     }
     let daemon = Daemon::start(&name, &config)?;
-    output::changed(global, &daemon.report())?;
+    if let Err(error) = output::changed(global, &daemon.report()) {
+        daemon.stop();
+        return Err(stopped_again(error, &name));
+    }
     output::hint(global, "Ctrl-C stops it and removes what it made");
     daemon.serve();
     Ok(())
@@ -64,7 +68,13 @@ fn detach(global: &Global, name: &str, config: &SwitchConfig) -> Result<(), CliE
         Ok(Side::Foreground(mut foreground)) => {
             let word = serde_json::from_slice(&foreground.wait());
             if let Ok(Word::Ready(changed)) = word {
-                return output::changed(global, &changed);
+                let told = output::changed(global, &changed);
+                return told.map_err(|error| match take_down(name) {
+                    Ok(()) => stopped_again(error, name),
+                    Err(_) => {
+                        error.hint(format!("switch {name} runs: `netloom down {name}` stops it"))
+                    }
+                });
             }
             // Nothing of it is left when its user hears of the failure.
             foreground.end();
@@ -77,6 +87,16 @@ fn detach(global: &Global, name: &str, config: &SwitchConfig) -> Result<(), CliE
             })
         }
     }
+}
+
+/// A command that fails leaves nothing it made.
+fn take_down(name: &str) -> Result<(), CliError> {
+    let mut client = Client::connect(&RunDir::of(name))?;
+    client.ask::<Changed>(&Request::Stop {}).map(drop)
+}
+
+fn stopped_again(error: CliError, name: &str) -> CliError {
+    error.hint(format!("switch {name} is stopped again"))
 }
 
 fn serve(background: Background, name: &str, config: &SwitchConfig) {

@@ -67,12 +67,13 @@ pub fn put<T: Serialize>(
 /// Prints what a command changed, a line each, and its hints on standard error.
 ///
 /// # Errors
-/// When standard output can't be written.
+/// When standard output can't be written; what it reports is done all the same.
 pub fn changed(global: &Global, changed: &Changed) -> Result<(), CliError> {
     if global.quiet && !global.json {
         return Ok(());
     }
-    show(global, changed, |_| changed.changed.iter().map(|line| format!("{line}\n")).collect())?;
+    show(global, changed, |_| changed.changed.iter().map(|line| format!("{line}\n")).collect())
+        .map_err(|error| error.hint("only the report is lost: the change itself is made"))?;
     if !global.json {
         changed.hints.iter().for_each(|text| hint(global, text));
     }
