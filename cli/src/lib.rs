@@ -12,6 +12,7 @@ pub mod config;
 pub mod daemon;
 mod echo;
 pub mod error;
+mod interrupt;
 pub mod manual;
 pub mod output;
 mod own;

@@ -2,7 +2,7 @@
 
 use std::fs;
 use std::path::{Path, PathBuf};
-use std::process::{Command, Output, Stdio, id};
+use std::process::{Child, Command, Output, Stdio, id};
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::{Duration, Instant};
 
@@ -214,6 +214,57 @@ fn a_stream_ends_when_its_reader_does() {
     drop(lines);
     let output = watch.wait_with_output().unwrap();
     assert_eq!((code(&output), text(&output.stderr)), (0, ""));
+}
+
+/// `stats --watch --json`, after its first line.
+fn watching(sandbox: &Sandbox) -> Child {
+    let mut watch = Command::new(env!("CARGO_BIN_EXE_netloom"))
+        .args(["stats", "--watch", "--json", "--switch", &sandbox.name])
+        .env("NETLOOM_RUN_DIR", &sandbox.dir)
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+        .unwrap();
+    // A byte at a time: what follows is the caller's.
+    let stdout = watch.stdout.as_mut().unwrap();
+    while std::io::Read::bytes(&mut *stdout).next().unwrap().unwrap() != b'\n' {}
+    watch
+}
+
+#[test]
+fn an_interrupted_stream_is_done() {
+    let sandbox = Sandbox::new();
+    assert_eq!(code(&sandbox.run(&["up", "-d", "--name", &sandbox.name])), 0);
+    for signal in [Signal::INT, Signal::TERM] {
+        let watch = watching(&sandbox);
+        let begin = Instant::now();
+        kill_process(Pid::from_child(&watch), signal).unwrap();
+        let output = watch.wait_with_output().unwrap();
+        assert_eq!((code(&output), text(&output.stderr)), (0, ""), "{output:?}");
+        assert!(begin.elapsed() < Duration::from_millis(900), "it waited for the next reading");
+    }
+}
+
+#[test]
+fn a_stream_says_what_became_of_its_switch() {
+    let sandbox = Sandbox::new();
+    let name = sandbox.name.as_str();
+    let up = || assert_eq!(code(&sandbox.run(&["up", "-d", "--name", name])), 0);
+    let told = |watch: Child| {
+        let output = watch.wait_with_output().unwrap();
+        assert_eq!(code(&output), 1, "{output:?}");
+        serde_json::from_slice::<Value>(&output.stderr).unwrap()["error"]["why"].clone()
+    };
+    up();
+    let watch = watching(&sandbox);
+    assert_eq!(code(&sandbox.run(&["down", name])), 0);
+    assert_eq!(told(watch), "it has stopped");
+    up();
+    let watch = watching(&sandbox);
+    let pid = sandbox.json(&["ls"]).1[0]["pid"].as_i64().unwrap();
+    let pid = i32::try_from(pid).ok().and_then(Pid::from_raw).unwrap();
+    kill_process(pid, Signal::KILL).unwrap();
+    assert_eq!(told(watch), "it was killed");
 }
 
 #[test]

@@ -20,7 +20,7 @@ use crate::args::{Cli, Command, Global};
 use crate::client::Client;
 use crate::error::CliError;
 use crate::output;
-use crate::rundir;
+use crate::rundir::{self, RunDir};
 
 /// Does what was typed.
 ///
@@ -48,9 +48,15 @@ pub fn run(cli: &Cli) -> Result<(), CliError> {
 
 /// The switch that the command means.
 fn reach(global: &Global) -> Result<Client, CliError> {
+    find(global).map(|(_, client)| client)
+}
+
+/// The same with its directory.
+fn find(global: &Global) -> Result<(RunDir, Client), CliError> {
     let dir = rundir::chosen(global.switch.as_deref())?;
     output::note(global, &format!("asking switch {} at {}", dir.name(), dir.socket().display()));
-    Client::connect(&dir)
+    let client = Client::connect(&dir)?;
+    Ok((dir, client))
 }
 
 /// Has the switch change something, and says what.

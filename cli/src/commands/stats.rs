@@ -1,14 +1,17 @@
 //! `netloom stats [PORT] [--watch]`.
 
 use std::io::{self, IsTerminal};
-use std::thread;
 use std::time::{Duration, Instant};
+
+use io_backends::error::describe;
 
 use crate::api::{Request, StatsDoc};
 use crate::args::{Global, Stats};
-use crate::client::Client;
+use crate::client::dies;
 use crate::error::CliError;
+use crate::interrupt::Interrupt;
 use crate::output;
+use crate::rundir::{RunDir, State};
 
 const INTERVAL: Duration = Duration::from_secs(1);
 /// Cursor to the top, and everything below it cleared.
@@ -17,35 +20,34 @@ const AGAIN: &str = "\u{1b}[H\u{1b}[J";
 /// Prints the counters, once or every second.
 ///
 /// # Errors
-/// What the switch says; with `--watch`, also that it ended.
+/// What the switch says; with `--watch`, also that it has stopped.
 pub(super) fn run(global: &Global, stats: &Stats) -> Result<(), CliError> {
     let request = Request::Stats { port: stats.port.clone() };
-    let mut client = super::reach(global)?;
-    let reading: StatsDoc = client.ask(&request)?;
     if stats.watch {
-        return watch(global, &mut client, &request, reading);
+        return watch(global, &request);
     }
+    let reading: StatsDoc = super::reach(global)?.ask(&request)?;
     let whole = stats.port.is_none();
     output::show(global, &reading, |paint| output::stats(&reading, whole, paint))
 }
 
 /// Prints readings (`--json`) or the rates between them until the reader
 /// hangs up, the user interrupts or the switch ends.
-fn watch(
-    global: &Global,
-    client: &mut Client,
-    request: &Request,
-    first: StatsDoc,
-) -> Result<(), CliError> {
+fn watch(global: &Global, request: &Request) -> Result<(), CliError> {
     let redraw = io::stdout().is_terminal();
-    let (mut before, mut next) = (first, Instant::now());
+    let (dir, mut client) = super::find(global)?;
+    let mut interrupt =
+        Interrupt::catch().map_err(|error| CliError::failed("signals", describe(&error)))?;
+    let (mut before, mut next): (StatsDoc, _) = (client.ask(request)?, Instant::now());
     if global.json && !printed(output::put(global, &before, |_| String::new()))? {
         return Ok(());
     }
     loop {
         next += INTERVAL;
-        thread::sleep(next.saturating_duration_since(Instant::now()));
-        let now: StatsDoc = client.ask(request)?;
+        if interrupt.comes_before(next) {
+            return Ok(());
+        }
+        let now: StatsDoc = client.ask(request).map_err(|error| ended(&dir, error))?;
         let text = |paint| match redraw {
             true => format!("{AGAIN}{}", output::rates(&before, &now, paint)),
             false => output::rates(&before, &now, paint) + "\n",
@@ -54,6 +56,19 @@ fn watch(
             return Ok(());
         }
         before = now;
+    }
+}
+
+/// Why there is no further reading: most often that the switch is no more.
+fn ended(dir: &RunDir, error: CliError) -> CliError {
+    if !dies(dir) {
+        return error;
+    }
+    let what = format!("switch {}", dir.name());
+    match dir.state() {
+        Some(State::Dead) => CliError::failed(what, "it was killed")
+            .hint(format!("`netloom down {}` removes what it left", dir.name())),
+        _ => CliError::failed(what, "it has stopped"),
     }
 }
 
