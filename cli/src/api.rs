@@ -1,6 +1,7 @@
 //! What program and running switch say to each other over the control socket.
 //!
-//! Each message is one line of JSON. The first from either side is a
+//! Each message is one line of JSON; blanks before an answer say that the switch
+//! is still at work on it. The first from either side is a
 //! [`Hello`]; after it the client sends a [`Request`] and gets a [`Reply`], as
 //! often as it likes. The documents in replies are those that `--json` prints.
 

@@ -20,7 +20,8 @@ use crate::api::{Failure, Hello, LONGEST_LINE, Request, VERSION};
 use crate::error::{CliError, PRIVILEGE};
 use crate::rundir::{RunDir, State};
 
-/// How long a switch may take for an answer; making a port of many queues takes a second.
+/// How long a switch may be silent before an answer; making a port of many queues takes a
+/// second, and one that takes thousands away gives signs of life meanwhile.
 const PATIENCE: Duration = Duration::from_secs(30);
 
 /// How long a switch that does not answer may look dead without being on its way out.
@@ -121,6 +122,8 @@ impl Client {
         sent.and_then(|sent| stream.write_all(&line[sent..])).map_err(|error| self.lost(&error))
     }
 
+    /// The next line. Each byte of it may take the whole patience: blanks, which mean nothing in
+    /// JSON, come before an answer that takes long.
     fn line(&mut self) -> Result<Vec<u8>, CliError> {
         let mut line = Vec::new();
         let mut limited = self.stream.by_ref().take(LONGEST_LINE as u64);

@@ -88,6 +88,26 @@ fn a_broken_off_conversation_is_said_so() {
 }
 
 #[test]
+fn a_switch_at_work_is_waited_for() {
+    let (ours, mut theirs) = UnixStream::pair().unwrap();
+    ours.set_read_timeout(Some(Duration::from_millis(300))).unwrap();
+    let at_work = thread::spawn(move || {
+        theirs.write_all(HELLO.as_bytes()).unwrap();
+        for _ in 0..10 {
+            thread::sleep(Duration::from_millis(60));
+            theirs.write_all(b" ").unwrap();
+        }
+        theirs.write_all(b"{\"done\":7}\n").unwrap();
+        theirs
+    });
+    let begin = Instant::now();
+    let mut client = Client::over(ours, "lab").unwrap();
+    assert_eq!(client.ask::<u8>(&Request::Stop {}).unwrap(), 7);
+    assert!(begin.elapsed() > Duration::from_millis(400), "no longer than any answer");
+    drop(at_work.join().unwrap());
+}
+
+#[test]
 fn silence_ends_after_a_while() {
     let (ours, _theirs) = UnixStream::pair().unwrap();
     ours.set_read_timeout(Some(Duration::from_millis(20))).unwrap();

@@ -40,7 +40,7 @@ pub use requests::leftovers;
 
 use log::Log;
 use ports::Member;
-use server::Server;
+use server::{Patience, Server};
 use workers::Workers;
 
 const SIGNALS: Token = Token(0);
@@ -199,7 +199,7 @@ impl Daemon {
         let server::Asked { client, request, descriptors } = asked;
         let reply = match self.obey(request, descriptors) {
             Ok(_) if self.stopping => {
-                let report = self.take_away();
+                let report = self.take_away(self.server.patience(client));
                 Reply::Done(requests::stopped(self.name(), &report))
             }
             Ok(document) => {
@@ -219,14 +219,17 @@ impl Daemon {
 
     /// Takes away everything the switch made.
     pub fn stop(mut self) -> Report {
-        self.take_away()
+        self.take_away(Patience::of_nobody())
     }
 
-    fn take_away(&mut self) -> Report {
-        // Ends the threads and closes every port; a TAP goes with its last descriptor.
+    /// A TAP goes with its last descriptor, and the kernel takes its time for each.
+    fn take_away(&mut self, mut patience: Patience) -> Report {
+        for member in self.members.drain(..) {
+            self.workers.remove(member.id);
+            patience.step();
+        }
         self.workers.stop();
-        self.members.clear();
-        let report = self.journal.undo();
+        let report = self.journal.undo_step_by_step(|| patience.step());
         if report.kept.is_empty() {
             let _ = self.dir.remove();
         } else {

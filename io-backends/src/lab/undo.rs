@@ -45,21 +45,30 @@ impl Report {
 impl Journal {
     /// Undoes everything recorded. Close the ports' descriptors first: a TAP goes with them.
     pub fn undo(&mut self) -> Report {
-        self.undo_if(|_, _| true)
+        self.undo_step_by_step(|| ())
+    }
+
+    /// The same; calls `step` after each thing, of which there can be thousands.
+    pub fn undo_step_by_step(&mut self, step: impl FnMut()) -> Report {
+        self.undo_if(|_, _| true, step)
     }
 
     /// Undoes what was recorded for one port, whose descriptors are closed.
     pub fn undo_port(&mut self, port: &str) -> Report {
-        self.undo_if(|of, _| of == port)
+        self.undo_if(|of, _| of == port, || ())
     }
 
     /// Undoes what was recorded for one port but for its claim to a namespace:
     /// what is left of a port whose device was lost, until it is made again.
     pub fn undo_netdevs(&mut self, port: &str) -> Report {
-        self.undo_if(|of, thing| of == port && matches!(thing, Thing::Netdev(_)))
+        self.undo_if(|of, thing| of == port && matches!(thing, Thing::Netdev(_)), || ())
     }
 
-    fn undo_if(&mut self, is_wanted: impl Fn(&str, &Thing) -> bool) -> Report {
+    fn undo_if(
+        &mut self,
+        is_wanted: impl Fn(&str, &Thing) -> bool,
+        mut step: impl FnMut(),
+    ) -> Report {
         let wanted = self.entries.iter().rev().filter(|(_, (port, thing))| is_wanted(port, thing));
         let wanted: Vec<_> = wanted.map(|(&entry, made)| (entry, made.clone())).collect();
         let parent = self.parent.clone();
@@ -85,6 +94,7 @@ impl Journal {
                     stuck.insert(port);
                 }
             }
+            step();
         }
         undo.report
     }

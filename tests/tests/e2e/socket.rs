@@ -3,7 +3,7 @@
 use std::io::{Read, Write};
 use std::os::unix::fs::{FileTypeExt, PermissionsExt};
 use std::os::unix::net::{UnixListener, UnixStream};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use serde_json::{Value, json};
 use tests::lab::{Lab, Pings, eventually};
@@ -106,6 +106,28 @@ fn garbage_is_told_so_and_hung_up_on() {
     assert_eq!(pings.end(), Pings { sent: 1500, received: 1500 });
     eventually("every connection is closed", 5, || open() == before);
     lab.end();
+}
+
+#[test]
+fn a_switch_that_takes_long_to_stop_gives_signs_of_life() {
+    let lab = Lab::new();
+    lab.up("x", &[]);
+    let ports: Vec<_> = (0..60).map(|n| format!("p{n}=tap,netns=n{n}")).collect();
+    for port in &ports {
+        lab.netloom(&["port", "add", port]).ok();
+    }
+    let mut stream = connect(&lab);
+    stream.write_all(b"{\"netloom\":1}\n{\"stop\":{}}\n").expect("written");
+    let begin = Instant::now();
+    let text = said(stream);
+    let answer = text.lines().nth(1).expect("an answer");
+    let document: Value = serde_json::from_str(answer).expect("a document");
+    assert!(document["done"]["changed"].is_array(), "{text}");
+    let signs = answer.len() - answer.trim_start_matches(' ').len();
+    // Two a second, while there are steps of less than a second to tell of.
+    let most = begin.elapsed().as_millis() / 500;
+    assert!((most / 2..=most).contains(&(signs as u128)), "{signs} of {most}");
+    lab.is_empty();
 }
 
 #[test]

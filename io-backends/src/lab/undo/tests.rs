@@ -43,7 +43,9 @@ fn after_a_kill_what_was_made_goes_and_nothing_else() {
     let place = Place::In(there.netns.clone());
     macvtap(&mut first, &place);
     let mut next = killed(first, &run);
-    let report = next.undo();
+    let mut steps = 0;
+    let report = next.undo_step_by_step(|| steps += 1);
+    assert_eq!(steps, 3);
     let netdev = format!("netdev mv in namespace {}", there.name);
     assert_eq!(report.undone, [format!("{netdev} removed"), format!("namespace {name} removed")]);
     assert_eq!((report.left, report.kept), (vec![], vec![]));
