@@ -15,6 +15,15 @@ pub const UNKNOWN: u8 = 3;
 /// A privilege is missing.
 pub const PRIVILEGE: u8 = 4;
 
+/// Every exit status of the program's own, and what it means.
+pub const STATUSES: [(u8, &str); 5] = [
+    (0, "done"),
+    (FAILED, "the operation failed and is undone"),
+    (USAGE, "the command line or the configuration is wrong"),
+    (UNKNOWN, "an unknown name"),
+    (PRIVILEGE, "a privilege is missing"),
+];
+
 /// Bold red, cyan and plain, for a terminal.
 const RED: &str = "\u{1b}[1;31m";
 const CYAN: &str = "\u{1b}[36m";

@@ -6,6 +6,7 @@ use clap::{Command, CommandFactory};
 
 use super::Cli;
 use crate::config::{Row, kind_reference, rule_reference, spec_reference};
+use crate::error::STATUSES;
 
 /// The commands by what they are for. Every command is in one group.
 pub(super) const GROUPS: [(&str, &[&str]); 4] = [
@@ -18,15 +19,16 @@ pub(super) const GROUPS: [(&str, &[&str]); 4] = [
 /// The width of what is laid out here; clap fits the rest to the terminal.
 const COLUMNS: usize = 80;
 
-const EXIT_STATUS: &str = "\
-Exit status: 0 done; 1 the operation failed and is undone; 2 the command line or the \
-configuration is wrong; 3 an unknown name; 4 a privilege is missing.";
-
 /// The whole command line's definition.
 pub fn command() -> Command {
     let command = Cli::command();
     let template = template(command.clone());
-    command.help_template(template).after_help(EXIT_STATUS)
+    command.help_template(template).after_help(exit_status())
+}
+
+fn exit_status() -> String {
+    let statuses = STATUSES.map(|(number, meaning)| format!("{number} {meaning}"));
+    format!("Exit status: {}.", statuses.join("; "))
 }
 
 fn template(mut command: Command) -> String {

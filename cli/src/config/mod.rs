@@ -28,7 +28,9 @@ pub use file::{load, parse_file};
 pub use frame_spec::parse_frame;
 pub use names::{DEFAULT_SWITCH, NAME_MAX, NETDEV_MAX, is_name, is_netdev, netns, switch_name};
 pub(crate) use names::{mac_arg, name_arg, vid_arg};
-pub use reference::{Row, file_reference, kind_reference, rule_reference, spec_reference};
+pub use reference::{
+    Row, file_reference, head_reference, kind_reference, rule_reference, spec_reference,
+};
 pub use spec::{Settings, parse_settings, parse_spec};
 
 use crate::error::CliError;

@@ -3,7 +3,7 @@
 use super::draft::KINDS;
 use super::keys::Key;
 use super::value::listed;
-use super::{port_keys, rule_keys, switch_keys};
+use super::{link_keys, port_keys, rule_keys, switch_keys};
 
 /// One kind or key, as a user reads about it.
 #[derive(Clone, PartialEq, Eq, Debug)]
@@ -12,6 +12,8 @@ pub struct Row {
     pub name: &'static str,
     /// What is typed: the name with placeholders, like `access=VID`.
     pub form: String,
+    /// What its value is, like `a VID from 1 to 4094`; empty for kinds.
+    pub expected: String,
     /// The kinds it belongs to, like `tap and macvtap`; empty where that says nothing.
     pub kinds: String,
     /// What holds without it; empty for kinds.
@@ -25,11 +27,17 @@ pub fn kind_reference() -> Vec<Row> {
     let row = |kind: &super::draft::KindRow| Row {
         name: kind.name,
         form: format!("{}{}", kind.name, kind.target),
+        expected: String::new(),
         kinds: String::new(),
         default: "",
         help: kind.help,
     };
     KINDS.iter().map(row).collect()
+}
+
+/// The keys of a `[[port]]` that say what a SPEC's beginning does.
+pub fn head_reference() -> Vec<Row> {
+    link_keys::HEAD.iter().map(row).collect()
 }
 
 /// The keys of a SPEC, which are those of a `[[port]]` but for name, kind and target.
@@ -53,6 +61,7 @@ fn row<T>(key: &Key<T>) -> Row {
     Row {
         name: key.name,
         form: format!("{}{}", key.name, key.form),
+        expected: key.expected.to_string(),
         kinds,
         default: key.default,
         help: key.help,
