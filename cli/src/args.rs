@@ -16,6 +16,7 @@ use clap_complete::Shell;
 use switch_core::{Mac, Vid};
 
 use crate::bench::{Peer, What, engine_arg, seconds_arg, workers_arg};
+use crate::completion::{namespaces, ports, settings, switches};
 use crate::config::{mac_arg, name_arg, vid_arg};
 use crate::error::Color;
 
@@ -39,7 +40,7 @@ pub struct Cli {
 #[command(next_help_heading = "Options of every command")]
 pub struct Global {
     /// Which running switch; not needed while exactly one runs
-    #[arg(long, global = true, value_name = "NAME", value_parser = name_arg)]
+    #[arg(long, global = true, value_name = "NAME", value_parser = name_arg, add = switches())]
     pub switch: Option<String>,
     /// Print JSON, and errors as JSON
     #[arg(long, global = true)]
@@ -111,7 +112,7 @@ pub enum Command {
     ///
     /// Example: netloom exec alice -- ping -c 3 10.9.0.2
     Exec(Exec),
-    /// Print a shell's completions
+    /// Print a shell's completions: of commands, options, switches, ports and namespaces
     ///
     /// Example: netloom completions bash > /etc/bash_completion.d/netloom
     Completions {
@@ -193,7 +194,7 @@ pub struct Up {
 #[derive(Args, Clone, PartialEq, Eq, Debug)]
 pub struct Down {
     /// Which switch; not needed while exactly one runs
-    #[arg(value_parser = name_arg, conflicts_with = "all")]
+    #[arg(value_parser = name_arg, conflicts_with = "all", add = switches())]
     pub name: Option<String>,
     /// Every switch
     #[arg(long)]
@@ -218,7 +219,7 @@ pub enum PortCommand {
     /// Remove a port and what was made for it
     Del {
         /// The port
-        #[arg(value_parser = name_arg)]
+        #[arg(value_parser = name_arg, add = ports())]
         name: String,
     },
     /// Change a port's VLAN mode and flags
@@ -229,10 +230,10 @@ pub enum PortCommand {
     #[command(after_long_help = help::set_help())]
     Set {
         /// The port
-        #[arg(value_parser = name_arg)]
+        #[arg(value_parser = name_arg, add = ports())]
         name: String,
         /// A key of the port and its new value; repeats
-        #[arg(required = true, value_name = "KEY=VALUE")]
+        #[arg(required = true, value_name = "KEY=VALUE", add = settings())]
         settings: Vec<String>,
     },
 }
@@ -250,7 +251,7 @@ pub enum FdbCommand {
         #[arg(value_parser = mac_arg)]
         mac: Mac,
         /// Its port
-        #[arg(value_parser = name_arg)]
+        #[arg(value_parser = name_arg, add = ports())]
         port: String,
         /// Its VLAN [default: the port's own]
         #[arg(long, value_name = "VID", value_parser = vid_arg)]
@@ -273,7 +274,7 @@ pub enum FdbCommand {
 #[derive(Args, Clone, PartialEq, Eq, Debug)]
 pub struct Flush {
     /// Those of this port only
-    #[arg(long, value_name = "PORT", value_parser = name_arg)]
+    #[arg(long, value_name = "PORT", value_parser = name_arg, add = ports())]
     pub port: Option<String>,
     /// Those in this VLAN only, 0 being untagged traffic
     #[arg(long, value_name = "VID", value_parser = vid_arg)]
@@ -294,7 +295,7 @@ pub enum VlanCommand {
 #[derive(Args, Clone, PartialEq, Eq, Debug)]
 pub struct Stats {
     /// This port only
-    #[arg(value_parser = name_arg)]
+    #[arg(value_parser = name_arg, add = ports())]
     pub port: Option<String>,
     /// Again every second until interrupted
     #[arg(long)]
@@ -305,7 +306,7 @@ pub struct Stats {
 #[derive(Args, Clone, PartialEq, Eq, Debug)]
 pub struct Explain {
     /// The port the frame comes in by
-    #[arg(long = "in", value_name = "PORT", value_parser = name_arg)]
+    #[arg(long = "in", value_name = "PORT", value_parser = name_arg, add = ports())]
     pub ingress: String,
     /// The frame, in one word or several
     #[arg(required = true)]
@@ -316,6 +317,7 @@ pub struct Explain {
 #[derive(Args, Clone, PartialEq, Eq, Debug)]
 pub struct Exec {
     /// The namespace: a name or an absolute path
+    #[arg(add = namespaces())]
     pub netns: String,
     /// The command and its arguments
     #[arg(last = true, required = true, value_name = "CMD")]

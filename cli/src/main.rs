@@ -5,6 +5,7 @@ use std::process::ExitCode;
 
 use netloom::args::{self, Stop};
 use netloom::commands;
+use netloom::completion;
 use netloom::error::{CliError, Color, FAILED};
 
 fn main() -> ExitCode {
@@ -22,6 +23,7 @@ fn own_up(panic: &PanicHookInfo<'_>) {
 }
 
 fn run() -> ExitCode {
+    completion::answer();
     let words: Vec<_> = std::env::args_os().collect();
     let (error, json, color) = match args::parse(&words) {
         Ok(cli) => match commands::run(&cli) {

@@ -302,6 +302,56 @@ fn what_can_not_be_reported_is_undone_where_something_was_made() {
     assert!(!sandbox.dir.exists(), "something is left");
 }
 
+/// What bash offers at the end of a line, by the script that it is given.
+fn offered(sandbox: &Sandbox, line: &str) -> Vec<String> {
+    const ASK: &str = "
+        source <(netloom completions bash)
+        read -ra COMP_WORDS <<< \"$1\"
+        case $1 in *' ') COMP_WORDS+=('');; esac
+        COMP_CWORD=$((${#COMP_WORDS[@]} - 1))
+        complete=$(complete -p netloom)
+        function=${complete##*-F }
+        ${function%% *} netloom \"${COMP_WORDS[COMP_CWORD]}\" \"${COMP_WORDS[COMP_CWORD-1]}\" 2>/dev/null
+        printf '%s\\n' \"${COMPREPLY[@]}\"";
+    let programs = Path::new(env!("CARGO_BIN_EXE_netloom")).parent().unwrap().display();
+    let path = format!("{programs}:{}", std::env::var("PATH").unwrap());
+    let output = Command::new("bash")
+        .args(["-c", ASK, "bash", line])
+        .envs([("NETLOOM_RUN_DIR", sandbox.dir.as_os_str()), ("PATH", path.as_ref())])
+        .stdin(Stdio::null())
+        .output()
+        .unwrap();
+    text(&output.stdout).lines().map(str::to_owned).filter(|word| !word.is_empty()).collect()
+}
+
+#[test]
+fn a_shell_is_offered_the_names_there_are() {
+    let sandbox = Sandbox::new();
+    let there = Namespace::new(&sandbox.name);
+    let (one, two) = (format!("{}-one", sandbox.name), format!("{}-two", sandbox.name));
+    let offered = |line: &str| offered(&sandbox, line);
+    assert_eq!(offered("netloom port del a"), Vec::<String>::new(), "no switch runs");
+    let up = |name: &str, port: &str| {
+        let spec = format!("{port}=tap:{}{port}", sandbox.name);
+        assert_eq!(code(&sandbox.run(&["up", "-d", "--name", name, "--port", &spec])), 0);
+    };
+    up(&one, "alice");
+    for line in ["port del ", "port set ", "stats ", "explain --in ", "fdb flush --port "] {
+        let words = offered(&format!("netloom {line}"));
+        assert!(words.contains(&"alice".into()), "{line}: {words:?}");
+    }
+    assert_eq!(offered("netloom fdb add 02:00:00:00:00:0a al"), ["alice"]);
+    assert_eq!(offered("netloom fdb add 02:00:00:00:00:0a b"), Vec::<String>::new());
+    assert_eq!(offered("netloom port set alice acc"), ["access="]);
+    up(&two, "bob");
+    assert_eq!(offered(&format!("netloom --switch {}", sandbox.name)), [&*one, &*two]);
+    assert_eq!(offered(&format!("netloom down {two}")), [&*two]);
+    assert_eq!(offered(&format!("netloom --switch {two} port del b")), ["bob"]);
+    assert_eq!(offered("netloom port del b"), Vec::<String>::new(), "which switch?");
+    assert_eq!(offered(&format!("netloom exec {}", there.0)), [&*there.0]);
+    assert_eq!(offered("netloom dem"), ["demo"]);
+}
+
 #[test]
 fn two_demos_at_once_show_traffic_and_leave_nothing() {
     let sandbox = Sandbox::new();

@@ -1,8 +1,10 @@
 //! `netloom completions SHELL`.
 
-use clap_complete::{Shell, generate};
+use clap_complete::Shell;
+use io_backends::error::describe;
 
-use crate::args::{Global, command};
+use crate::args::Global;
+use crate::completion;
 use crate::error::CliError;
 use crate::output;
 
@@ -11,8 +13,8 @@ use crate::output;
 /// # Errors
 /// When standard output can't be written.
 pub(super) fn run(global: &Global, shell: Shell) -> Result<(), CliError> {
-    let mut script = Vec::new();
-    generate(shell, &mut command(), "netloom", &mut script);
+    let script = completion::script(shell)
+        .map_err(|error| CliError::failed("completions", describe(&error)))?;
     let script = String::from_utf8_lossy(&script).into_owned();
     output::show(global, &script, |_| script.clone())
 }
