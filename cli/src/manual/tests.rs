@@ -104,7 +104,7 @@ fn the_examples_are_right() {
                 up.ports.iter().for_each(|spec| drop(parse_spec(spec).unwrap()));
             }
             args::Command::Port(args::PortCommand::Add { spec }) => {
-                drop(parse_spec(&spec).unwrap())
+                drop(parse_spec(&spec).unwrap());
             }
             _ => {}
         }
