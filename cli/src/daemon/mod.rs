@@ -10,6 +10,7 @@ mod documents;
 mod hints;
 mod log;
 mod netdev;
+mod patience;
 mod ports;
 mod requests;
 mod server;
@@ -39,8 +40,9 @@ use crate::rundir::{self, RunDir};
 pub use requests::leftovers;
 
 use log::Log;
+use patience::Patience;
 use ports::Member;
-use server::{Patience, Server};
+use server::Server;
 use workers::Workers;
 
 const SIGNALS: Token = Token(0);

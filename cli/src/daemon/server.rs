@@ -9,16 +9,15 @@ use std::mem::MaybeUninit;
 use std::os::fd::{AsFd, OwnedFd};
 use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use io_backends::error::describe;
 use mio::net::{UnixListener, UnixStream};
 use mio::{Interest, Registry, Token};
-use rustix::net::{
-    RecvAncillaryBuffer, RecvAncillaryMessage, RecvFlags, ReturnFlags, SendFlags, recvmsg, send,
-};
+use rustix::net::{RecvAncillaryBuffer, RecvAncillaryMessage, RecvFlags, ReturnFlags, recvmsg};
 use serde::Serialize;
 
+use super::patience::Patience;
 use crate::api::{Failure, Hello, LONGEST_REQUEST, Reply, Request, VERSION};
 use crate::error::CliError;
 
@@ -26,8 +25,6 @@ use crate::error::CliError;
 const CLIENTS: usize = 64;
 /// Descriptors that may come with one message.
 const DESCRIPTORS: usize = 4;
-/// The time between two signs of life to a client that waits.
-const SIGN: Duration = Duration::from_millis(500);
 /// How long a stopping switch waits for the client that stopped it.
 const LAST_WORDS: Duration = Duration::from_secs(2);
 /// Bytes read at once.
@@ -145,7 +142,7 @@ impl Server {
     pub(super) fn patience(&self, token: Token) -> Patience {
         let client = self.clients.get(&token).filter(|client| client.unsent.is_empty());
         let stream = client.and_then(|client| client.stream.as_fd().try_clone_to_owned().ok());
-        Patience { stream, next: Instant::now() + SIGN }
+        Patience::with(stream)
     }
 
     /// Ends a conversation nobody seems to need: many silent ones keep no one out.
@@ -162,31 +159,6 @@ impl Server {
             let _ = registry.deregister(&mut client.stream);
         }
         self.accept(registry);
-    }
-}
-
-/// Signs of life on the way to a client that waits: blanks, which mean nothing in JSON.
-pub(super) struct Patience {
-    stream: Option<OwnedFd>,
-    next: Instant,
-}
-
-impl Patience {
-    /// Nobody waits.
-    pub(super) fn of_nobody() -> Patience {
-        Patience { stream: None, next: Instant::now() }
-    }
-
-    /// A step is done: says so if nothing was said for a while.
-    pub(super) fn step(&mut self) {
-        let now = Instant::now();
-        if let Some(stream) = &self.stream
-            && now >= self.next
-        {
-            self.next = now + SIGN;
-            // A client that is gone or does not read is told nothing.
-            let _ = send(stream, b" ", SendFlags::NOSIGNAL | SendFlags::DONTWAIT);
-        }
     }
 }
 
@@ -293,30 +265,5 @@ impl Client {
     fn refuse(&mut self, why: impl Into<String>) {
         self.queue(&Reply::Failed(Failure::from(CliError::failed("control socket", why))));
         self.ends = true;
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use std::io::Read;
-
-    use super::*;
-
-    #[test]
-    fn signs_of_life_are_blanks_and_not_many() {
-        let (mut client, switch) = std::os::unix::net::UnixStream::pair().unwrap();
-        let mut patience = Patience { stream: Some(switch.into()), next: Instant::now() + SIGN };
-        patience.step();
-        client.set_nonblocking(true).unwrap();
-        let mut read = || {
-            let mut bytes = [0; 8];
-            client.read(&mut bytes).map_or(String::new(), |count| {
-                String::from_utf8_lossy(&bytes[..count]).into_owned()
-            })
-        };
-        assert_eq!(read(), "");
-        patience.next = Instant::now();
-        (0..100).for_each(|_| patience.step());
-        assert_eq!(read(), " ");
     }
 }
