@@ -3,13 +3,14 @@
 //! Devices are tried in a network namespace of the probe's own, on a thread
 //! that ends with it, so that nothing of it is ever seen outside. What only
 //! reading can tell is read from `/proc`.
-#![expect(unsafe_code, reason = "unshare and io_uring_setup have no safe wrapper")]
+#![expect(unsafe_code, reason = "unshare has no safe wrapper")]
 
 use std::fs::File;
 use std::io::{BufRead, BufReader};
-use std::os::fd::{FromRawFd, OwnedFd};
+use std::os::fd::OwnedFd;
 use std::path::Path;
 use std::thread;
+use std::time::Duration;
 
 use rustix::fs::{Access, Mode, OFlags, access, open};
 use rustix::io::Errno;
@@ -22,7 +23,7 @@ use crate::attachment::MacvtapMode;
 use crate::error::describe;
 use crate::lab::{Links, Place, Wanted, macvtap_device, netns};
 use crate::tun::{self, flag};
-use crate::{Error, macvtap, tap};
+use crate::{Error, macvtap, tap, uring};
 
 /// What a probe found.
 #[derive(Clone, PartialEq, Eq, Debug)]
@@ -97,37 +98,17 @@ pub fn macvtap() -> Finding {
     }))
 }
 
-/// Sets an io_uring up the way the engine would.
+/// Tries both engines; says which one `engine = "auto"` takes here.
 pub fn io_uring() -> Finding {
-    // linux/io_uring.h
-    const SUBMIT_ALL: u32 = 1 << 7;
-    const SINGLE_ISSUER: u32 = 1 << 12;
-    const DEFER_TASKRUN: u32 = 1 << 13;
-    match ring(SUBMIT_ALL | SINGLE_ISSUER | DEFER_TASKRUN) {
-        Ok(_) => Has("with deferred task running".into()),
-        Err(Errno::INVAL) if ring(0).is_ok() => {
-            Limited("without deferred task running (Linux 6.1)".into())
-        }
-        Err(Errno::NOSYS) => Lacks("not in this kernel".into()),
-        Err(Errno::PERM) => {
-            Lacks("forbidden by kernel.io_uring_disabled or a system call filter".into())
-        }
-        Err(errno) => Lacks(describe(&errno.into())),
-    }
-}
-
-/// The ring's descriptor, for a moment.
-fn ring(flags: u32) -> rustix::io::Result<OwnedFd> {
-    /// `struct io_uring_params`: 120 bytes, the flags at word 2.
-    const WORDS: usize = 30;
-    let mut params = [0_u32; WORDS];
-    params[2] = flags;
-    // SAFETY: the kernel reads and writes one `struct io_uring_params`, as long as `params`.
-    let result = unsafe { libc::syscall(libc::SYS_io_uring_setup, 8_u32, params.as_mut_ptr()) };
-    match i32::try_from(result) {
-        // SAFETY: the kernel made this descriptor for this call alone.
-        Ok(number) if number >= 0 => Ok(unsafe { OwnedFd::from_raw_fd(number) }),
-        _ => Err(Errno::from_io_error(&std::io::Error::last_os_error()).unwrap_or(Errno::IO)),
+    let micros = |time: Duration| format!("{:.2} µs", time.as_secs_f64() * 1e6);
+    match uring::trial() {
+        Ok(trial) => Has(format!(
+            "{} a read in batches, {} alone: \"auto\" takes {}",
+            micros(trial.batched),
+            micros(trial.alone),
+            if trial.favours_batches() { "io_uring" } else { "epoll" },
+        )),
+        Err(error) => Lacks(error.why),
     }
 }
 
@@ -228,10 +209,5 @@ mod tests {
     fn the_kernel_has_what_it_says() {
         let found = kernel_functions(["netif_rx", "no_such_function_in_any_kernel"]);
         assert_eq!(found, [true, false]);
-    }
-
-    #[test]
-    fn an_impossible_ring_is_refused() {
-        assert_eq!(ring(u32::MAX).unwrap_err(), Errno::INVAL);
     }
 }

@@ -21,6 +21,7 @@
 #![expect(unsafe_code, reason = "the kernel reads and writes frames' buffers")]
 
 mod ring;
+mod trial;
 
 use std::io::IoSliceMut;
 use std::os::fd::{AsFd, OwnedFd};
@@ -38,6 +39,7 @@ use crate::queues::{MIN_SHARE, QueueId, Queues, name};
 use crate::waker::Waker;
 
 use ring::{Event, Ring};
+pub use trial::{Trial, trial};
 
 /// Reads a queue gets at first.
 const FIRST_READS: usize = 2;

@@ -143,7 +143,7 @@ impl Daemon {
         config: &PortConfig<Attachment>,
         sent: Option<OwnedFd>,
     ) -> Result<Attached, CliError> {
-        let queues = self.workers.count() as u16;
+        let queues = self.workers.queues(self.members.len());
         attach(&mut self.journal, &config.name, &config.link, queues, sent).map_err(CliError::from)
     }
 

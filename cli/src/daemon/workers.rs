@@ -1,6 +1,7 @@
 //! The worker threads: how many, where, and on which engine.
 
 use std::sync::Arc;
+use std::thread::available_parallelism;
 use std::time::Instant;
 
 use crossbeam::channel::Sender;
@@ -8,12 +9,18 @@ use io_backends::epoll::EpollEngine;
 use io_backends::fd_port::FdPort;
 use io_backends::runner::Runner;
 use io_backends::share::share_out;
-use io_backends::uring::UringEngine;
+use io_backends::uring::{UringEngine, trial};
 use mio::Waker;
 use switch_core::{PortId, Worker};
 
 use crate::config;
 use crate::error::CliError;
+
+/// The most workers the program chooses by itself.
+const MOST_CHOSEN: usize = 4;
+/// How many ports get a queue for each worker unless they say otherwise; further ones get one
+/// queue, since the kernel takes some 6.5 MB for a TAP with several.
+const MOST_WIDE: usize = 64;
 
 /// All workers of a switch.
 pub(super) struct Workers {
@@ -32,9 +39,27 @@ enum Engine {
 /// The CPU each worker is pinned to, if any.
 pub(super) fn cpus(wanted: &config::Workers) -> Vec<Option<usize>> {
     match wanted {
-        config::Workers::Auto => vec![None],
+        config::Workers::Auto => vec![None; chosen(available_parallelism().map_or(1, usize::from))],
         config::Workers::Count(count) => vec![None; *count],
         config::Workers::Cpus(cpus) => cpus.iter().copied().map(Some).collect(),
+    }
+}
+
+/// How many workers a machine with that many CPUs is best served by: the hosts that they
+/// serve run there too, and do as much with each frame.
+fn chosen(cpus: usize) -> usize {
+    (cpus / 2).clamp(1, MOST_CHOSEN)
+}
+
+/// Which engine does what is `wanted`.
+fn engine(wanted: config::Engine) -> Engine {
+    match wanted {
+        config::Engine::Epoll => Engine::Epoll,
+        config::Engine::IoUring => Engine::IoUring,
+        config::Engine::Auto if trial().is_ok_and(|trial| trial.favours_batches()) => {
+            Engine::IoUring
+        }
+        config::Engine::Auto => Engine::Epoll,
     }
 }
 
@@ -49,10 +74,7 @@ impl Workers {
         gone: &Sender<PortId>,
         waker: &Arc<Waker>,
     ) -> Result<Workers, CliError> {
-        let engine = match wanted {
-            config::Engine::Auto | config::Engine::Epoll => Engine::Epoll,
-            config::Engine::IoUring => Engine::IoUring,
-        };
+        let engine = engine(wanted);
         let start = |(worker, &cpu): (Worker, &Option<usize>)| {
             let (gone, waker) = (gone.clone(), Arc::clone(waker));
             let gone = move |id| {
@@ -77,9 +99,9 @@ impl Workers {
         }
     }
 
-    /// How many there are.
-    pub(super) fn count(&self) -> usize {
-        self.runners.len()
+    /// Queues that a port best gets when the switch has `ports` others.
+    pub(super) fn queues(&self, ports: usize) -> u16 {
+        if ports < MOST_WIDE { self.runners.len() as u16 } else { 1 }
     }
 
     /// The CPU each one is pinned to, if any.
@@ -113,5 +135,15 @@ impl Workers {
     /// Ends every worker; their ports are closed then.
     pub(super) fn stop(&mut self) {
         self.runners.clear();
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn half_of_the_cpus_and_not_too_many() {
+        assert_eq!([1, 2, 3, 4, 6, 8, 64].map(chosen), [1, 1, 1, 2, 3, 4, 4]);
     }
 }
