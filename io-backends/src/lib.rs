@@ -20,6 +20,7 @@ pub mod lab;
 pub mod macvtap;
 #[cfg(any(test, feature = "bench"))]
 pub mod packet_socket;
+mod patience;
 #[cfg(feature = "plain")]
 pub mod plain;
 pub mod probe;

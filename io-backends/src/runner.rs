@@ -14,15 +14,12 @@ use switch_core::{PortId, Worker};
 use crate::error::{Error, describe};
 use crate::fd_engine::FdEngine;
 use crate::fd_port::FdPort;
+use crate::patience::Patience;
 use crate::share::Share;
 use crate::waker::Waker;
 
 /// Orders under way at once; the control side waits where more come.
 const ORDERS: usize = 64;
-
-/// How long a worker keeps looking for frames after the last one before it
-/// sleeps: about what falling asleep and being woken costs.
-const SPIN: Duration = Duration::from_micros(20);
 
 /// What the control side tells a worker.
 enum Order {
@@ -133,20 +130,19 @@ struct Loop<E, G> {
 
 impl<E: FdEngine, G: Fn(PortId)> Loop<E, G> {
     fn run(&mut self) {
-        let mut last_frame = Instant::now();
-        let mut awake_since = last_frame;
+        let mut awake_since = Instant::now();
+        let mut patience = Patience::new(awake_since);
         loop {
             let now = Instant::now();
-            if self.worker.turn(&mut self.engine, now - self.clock) > 0 {
-                last_frame = now;
-            }
+            self.worker.turn(&mut self.engine, now - self.clock);
+            patience.turned(now, self.worker.counters().work.bytes.get());
             if self.engine.take_woken() && !self.obey() {
                 return;
             }
             while let Some(id) = self.engine.take_gone() {
                 (self.gone)(id);
             }
-            if now - last_frame >= SPIN {
+            if patience.is_over(now) {
                 awake_since = self.sleep(awake_since);
             }
         }

@@ -79,6 +79,8 @@ pub struct WorkerCounters {
 pub struct WorkCounters {
     /// Frames received.
     pub frames: Counter,
+    /// Their bytes.
+    pub bytes: Counter,
     /// Turns that received any.
     pub bursts: Counter,
     /// Copies beyond the first of frames sent to several ports.

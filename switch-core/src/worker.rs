@@ -174,6 +174,7 @@ impl Worker {
             let Some(ingress) = tables.port(run.ingress) else { continue };
             let bytes = arrivals.admit(tables, ingress, run.slots(), frames);
             counters.port(ingress.id).received(run.slots().len(), bytes);
+            counters.work.bytes.add(bytes);
         }
         let Arrivals { admitted, keys, sought } = &mut **arrivals;
         fdb.approach(keys[..count].as_flattened(), sought[..count].as_flattened_mut());
