@@ -98,11 +98,11 @@ fn adopt(number: i32, sent: Option<OwnedFd>) -> Result<Attached, Error> {
         Some(fd) => inherited::adopt_sent(fd, number)?,
         None => inherited::adopt(number)?,
     };
-    let netdev = match inherited::netdev_here(&port) {
-        Some(name) => Place::Here.links(|links| links.find(&name))?,
+    let netdev = match inherited::netdev_place(&port) {
+        Some((place, name)) => place.links(|links| links.find(&name))?.map(|link| (place, link)),
         None => None,
     };
-    Ok(attached(vec![port], netdev.map(|link| (Place::Here, link))))
+    Ok(attached(vec![port], netdev))
 }
 
 fn attached(queues: Vec<FdPort>, netdev: Option<(Place, LinkInfo)>) -> Attached {

@@ -14,7 +14,7 @@ use rustix::io::{Errno, FdFlags, fcntl_getfd, fcntl_setfd};
 
 use crate::Error;
 use crate::fd_port::{Device, FdPort};
-use crate::lab::{Place, macvtap_device};
+use crate::lab::{Place, macvtap_device, netns};
 use crate::settle::settle;
 use crate::tun;
 
@@ -81,6 +81,20 @@ pub fn netdev_here(port: &FdPort) -> Option<String> {
         Device::Macvtap => macvtap_is_here(port.as_fd(), &name).unwrap_or(false),
     };
     here.then_some(name)
+}
+
+/// Where the netdev is, and its name there: in the calling thread's namespace
+/// or in a named one. `None` when it is elsewhere, and for a macvtap in another
+/// namespace, of which the kernel does not tell.
+pub fn netdev_place(port: &FdPort) -> Option<(Place, String)> {
+    if let Some(name) = netdev_here(port) {
+        return Some((Place::Here, name));
+    }
+    let netns = match port.device() {
+        Device::Tap => netns::name_of(tun::device_netns(port.as_fd()).ok()?)?,
+        Device::Macvtap => return None,
+    };
+    Some((Place::In(netns), port.netdev_name()?))
 }
 
 /// Makes the descriptor fit for the switch, and marks it as taken.

@@ -16,7 +16,7 @@ use std::sync::LazyLock;
 use std::thread;
 
 use linux_raw_sys::ioctl::NS_GET_NSTYPE;
-use rustix::fs::fstatfs;
+use rustix::fs::{fstat, fstatfs};
 use rustix::thread::{LinkNameSpaceType, move_into_link_name_space};
 use serde::{Deserialize, Serialize};
 
@@ -90,6 +90,15 @@ pub(super) fn identity_if_there(netns: &Netns) -> Result<Option<NsIdentity>, Err
         Some(file) => visit(netns, &file, NsIdentity::current)?.map(Some),
         None => Ok(None),
     }
+}
+
+/// The named namespace that this file is of; `None` when it has no name that `ip netns` knows.
+pub fn name_of(file: impl AsFd) -> Option<Netns> {
+    let stat = fstat(file).ok()?;
+    let is_it = |meta: &fs::Metadata| (meta.dev(), meta.ino()) == (stat.st_dev, stat.st_ino);
+    let entries = fs::read_dir(DIRECTORY).ok()?.flatten();
+    let mut found = entries.filter(|entry| fs::metadata(entry.path()).is_ok_and(|it| is_it(&it)));
+    Some(Netns::Name(found.next()?.file_name().into_string().ok()?))
 }
 
 /// Runs `work` inside the namespace, on a thread of its own, and waits for it.

@@ -92,15 +92,38 @@ fn inherited_without_a_header() {
     move_out(&lab, "foreign");
     up_with(&lab, fd).ok();
     both_hear_each_other(&lab);
-    // The switch does not see the netdev, so it makes nothing up.
+    // The switch finds the netdev by the namespace's name, and follows it.
     let row = lab.port("m", "x");
     assert_eq!((&row["kind"], &row["state"]), (&"fd".into(), &"up".into()));
-    assert!(row["ifname"].is_null() && row["mtu"].is_null() && row["netns"].is_null(), "{row}");
+    assert_eq!((&row["ifname"], &row["mtu"]), (&"foreign".into(), &1500.into()), "{row}");
+    ip(&lab, &format!("-n {GIVEN} link set foreign mtu 1400"));
+    eventually("the new MTU", 2, || lab.port("m", "x")["mtu"] == 1400);
+    ip(&lab, &format!("-n {GIVEN} link set foreign down"));
+    eventually("it is down", 2, || lab.port("m", "x")["state"] == "down");
     // The switch holds the only descriptor: the TAP, which is not persistent, ends with it.
     lab.netloom(&["down", "m"]).ok();
     assert!(!ip(&lab, &format!("-n {GIVEN} link")).contains("foreign"));
     ip(&lab, &format!("netns del {GIVEN}"));
     lab.end();
+}
+
+/// A namespace without a name can't be looked into: nothing is made up then.
+#[test]
+fn inherited_from_a_namespace_without_a_name() {
+    let lab = Lab::new();
+    let fd = foreign_tap(&lab, "foreign");
+    move_out(&lab, "foreign");
+    // A process keeps it, and its name goes.
+    let keeper = lab.spawn(&["ip", "netns", "exec", GIVEN, "sleep", "600"]);
+    eventually("the process is in there", 10, || {
+        !lab.run(&["ip", "netns", "pids", GIVEN]).ok().trim().is_empty()
+    });
+    ip(&lab, &format!("netns del {GIVEN}"));
+    up_with(&lab, fd).ok();
+    let row = lab.port("m", "x");
+    assert_eq!((&row["kind"], &row["state"]), (&"fd".into(), &"up".into()));
+    assert!(row["ifname"].is_null() && row["mtu"].is_null() && row["netns"].is_null(), "{row}");
+    drop(keeper);
 }
 
 #[test]
