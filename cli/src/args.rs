@@ -134,8 +134,8 @@ pub struct Bench {
     /// What to measure
     #[arg(value_enum)]
     pub what: What,
-    /// Whom to measure beside, by commas: kernel-bridge, ovs, vde, plain, or none
-    /// [default: all that are installed]
+    /// Whom to measure beside, by commas: kernel-bridge, ovs, vde, plain, or none; not for
+    /// idle-ports and stopped-receiver [default: all that are installed]
     #[arg(long, value_name = "PEERS", value_delimiter = ',', value_enum)]
     #[arg(hide_possible_values = true)]
     pub against: Option<Vec<Peer>>,
@@ -153,7 +153,7 @@ pub struct Bench {
     #[arg(long, default_value = "5", value_parser = clap::value_parser!(u16).range(1..=1000))]
     pub rounds: u16,
     /// Frame sizes, by commas, with FCS [default: those of RFC 2544 and 9000 for loop,
-    /// 64 and 1518 for udp, also 512 for throughput]
+    /// 64 and 1518 for udp, also 512 for throughput, 64 for idle-ports and stopped-receiver]
     #[arg(long, value_name = "BYTES", value_delimiter = ',')]
     #[arg(value_parser = clap::value_parser!(u32).range(64..=9000))]
     pub sizes: Vec<u32>,
@@ -169,6 +169,10 @@ pub struct Bench {
     #[arg(long, value_name = "COUNT", default_value = "131072")]
     #[arg(value_parser = clap::value_parser!(u32).range(64..=4_194_304))]
     pub addresses: u32,
+    /// How many idle ports there are, for idle-ports
+    #[arg(long = "ports", value_name = "COUNT", default_value = "1000")]
+    #[arg(value_parser = clap::value_parser!(u16).range(1..=4000))]
+    pub idle_ports: u16,
     /// Write a page with plots into this file
     #[arg(long, value_name = "FILE.html")]
     pub report: Option<PathBuf>,

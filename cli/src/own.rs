@@ -18,8 +18,6 @@ use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM};
 use crate::error::{CliError, FAILED, PRIVILEGE};
 use crate::rundir::{RunDir, State};
 
-/// How long `up` or `down` may take.
-const PATIENCE: Duration = Duration::from_secs(20);
 const LOOK: Duration = Duration::from_millis(5);
 
 /// A flag that Ctrl-C and its like raise instead of ending the process. `what`
@@ -69,11 +67,11 @@ pub(crate) fn netloom<'a>(arguments: impl IntoIterator<Item = &'a str>) -> Comma
 }
 
 /// Runs it to its end. An interrupt waits for that too: what is half made could
-/// not be removed. `what` is the command that wants it.
-pub(crate) fn finish(what: &str, mut command: Command) -> Result<(), CliError> {
+/// not be removed. `what` is the command that wants it, `patience` how long it may take.
+pub(crate) fn finish(what: &str, mut command: Command, patience: Duration) -> Result<(), CliError> {
     let broken = |error: std::io::Error| CliError::failed(what, describe(&error));
     let mut child = command.spawn().map_err(broken)?;
-    let deadline = Instant::now() + PATIENCE;
+    let deadline = Instant::now() + patience;
     loop {
         if let Some(status) = child.try_wait().map_err(broken)? {
             return match status.success() {
@@ -92,21 +90,28 @@ pub(crate) fn finish(what: &str, mut command: Command) -> Result<(), CliError> {
 }
 
 /// Stops a switch of the run directory `parent` and removes what it made; with
-/// force, if it does not stop when asked.
-pub(crate) fn take_down(what: &str, parent: &Path, switch: &str) -> Result<(), CliError> {
+/// force, if it does not stop when asked. `patience` is how long that may take.
+pub(crate) fn take_down(
+    what: &str,
+    parent: &Path,
+    switch: &str,
+    patience: Duration,
+) -> Result<(), CliError> {
     let down = || {
         let mut command = netloom(["down", switch]);
         command.env("NETLOOM_RUN_DIR", parent);
-        finish(what, command)
+        finish(what, command, patience)
     };
-    down().or_else(|error| match RunDir::under(parent, switch).state() {
-        Some(State::Running(process)) => {
-            let process = i32::try_from(process).ok().and_then(Pid::from_raw);
-            process.and_then(|process| kill_process(process, Signal::KILL).ok());
-            down()
-        }
-        _ => Err(error),
-    })
+    let signal = |signal| {
+        let Some(State::Running(process)) = RunDir::under(parent, switch).state() else {
+            return false;
+        };
+        let process = i32::try_from(process).ok().and_then(Pid::from_raw);
+        process.is_some_and(|process| kill_process(process, signal).is_ok())
+    };
+    // One that was stopped could not answer.
+    signal(Signal::CONT);
+    down().or_else(|error| if signal(Signal::KILL) { down() } else { Err(error) })
 }
 
 /// What the program says on standard error under `--json`.

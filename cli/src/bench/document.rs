@@ -62,15 +62,31 @@ pub(super) struct RowDoc {
     /// Of a port.
     pub(super) queues: Option<u16>,
     pub(super) flows: Option<u16>,
+    /// Ports that the switch has besides.
+    pub(super) idle_ports: Option<u16>,
+    /// What the receiver of another pair does: `reads` or `stopped`.
+    pub(super) receiver: Option<&'static str>,
     /// In the measurement's unit; `null` when every round failed.
     pub(super) figure: Option<Summary>,
     /// Round by round; `null` where a round failed.
     pub(super) samples: Vec<Option<f64>>,
     /// Netloom's figure over this one: the median of the rounds' ratios.
     pub(super) netloom_ratio: Option<f64>,
+    /// This figure over the same contestant's without idle ports, or while the
+    /// receiver reads: the median of the rounds' ratios.
+    pub(super) undisturbed_ratio: Option<f64>,
     pub(super) latency: Option<LatencyDoc>,
+    /// Frames over all rounds, where each was counted.
+    pub(super) frames: Option<TallyDoc>,
     /// Why a round failed.
     pub(super) failure: Option<String>,
+}
+
+/// Frames that were sent, and how many of them did not arrive.
+#[derive(Clone, Copy, PartialEq, Debug, Serialize)]
+pub(super) struct TallyDoc {
+    pub(super) sent: u64,
+    pub(super) lost: u64,
 }
 
 /// How long frames took, over all rounds; seconds.

@@ -7,8 +7,8 @@ use std::path::Path;
 use io_backends::lab::{Journal, is_running};
 use rustix::process::{Pid, Signal, kill_process};
 
-use super::BENCH;
 use super::lab::{PARENT, PREFIX, RECORD, SWITCHES};
+use super::{BENCH, PATIENCE};
 use crate::own;
 
 /// Where `ip netns` keeps its names.
@@ -31,7 +31,7 @@ fn after(dir: &Path, name: &str) {
     let switches = dir.join(SWITCHES);
     for entry in fs::read_dir(&switches).into_iter().flatten().flatten() {
         if let Some(switch) = entry.file_name().to_str().filter(|name| !name.starts_with('.')) {
-            let _ = own::take_down(BENCH, &switches, switch);
+            let _ = own::take_down(BENCH, &switches, switch, PATIENCE);
         }
     }
     kill_residents(name);

@@ -10,6 +10,7 @@
 //! What is absent: nothing here forwards but the cable of the plain loop, and
 //! Netloom is measured as users run it, as a program of its own.
 
+mod cases;
 mod document;
 mod lab;
 mod leftovers;
@@ -20,9 +21,12 @@ mod process;
 mod progress;
 mod report;
 mod run;
+mod series;
 mod stats;
 mod text;
 mod work;
+
+use std::time::Duration;
 
 use crate::args::Global;
 use crate::error::CliError;
@@ -34,6 +38,8 @@ pub(crate) use plan::{engine_arg, seconds_arg, workers_arg};
 
 /// What failures are about.
 const BENCH: &str = "bench";
+/// How long a switch may take to start or to end, however many ports it has.
+const PATIENCE: Duration = Duration::from_secs(120);
 
 /// Measures what the plan says.
 ///

@@ -1,11 +1,11 @@
-//! What is to be measured, among whom, how long.
+//! What the user wants measured, among whom, how long.
 
 use std::path::Path;
 use std::time::Duration;
 
 use clap::ValueEnum;
 
-use super::peers::{Contestant, Variant, Wiring};
+use super::peers::{Contestant, Variant};
 use crate::config::parse_file;
 
 /// What can be measured.
@@ -23,8 +23,19 @@ pub enum What {
     Fdb,
     /// The highest rate without loss, and latencies (RFC 2544)
     Throughput,
+    /// What a thousand idle ports cost a busy pair
+    IdlePorts,
+    /// What a receiver that stands still costs another pair
+    StoppedReceiver,
     /// All of these
     Matrix,
+}
+
+impl What {
+    /// Whether Netloom is measured beside nobody but itself.
+    pub(crate) fn is_netloom_alone(self) -> bool {
+        matches!(self, What::IdlePorts | What::StoppedReceiver)
+    }
 }
 
 /// Who Netloom is measured beside.
@@ -41,20 +52,6 @@ pub enum Peer {
     /// Nobody
     None,
 }
-
-/// The frame sizes of RFC 2544, 9.1, and a jumbo frame; bytes with FCS.
-const SIZES: [u32; 8] = [64, 128, 256, 512, 1024, 1280, 1518, 9000];
-/// The smallest and the largest of the ordinary ones, and one between.
-const ENDS: [u32; 2] = [64, 1518];
-const THREE: [u32; 3] = [64, 512, 1518];
-/// The largest frame at an MTU of 1500, bytes with FCS.
-const LARGEST_ORDINARY: u32 = 1518;
-const MTU: u32 = 1500;
-const JUMBO_MTU: u32 = 9000;
-/// The check sequence behind each frame, which netdevs don't carry; bytes.
-pub(super) const FCS: u32 = 4;
-/// How many flows are "many" where nothing else is said.
-const MANY: u16 = 8;
 
 /// A bench as the user wants it; an empty list is the bench's own choice.
 #[derive(Clone, PartialEq, Debug)]
@@ -79,6 +76,8 @@ pub struct Plan {
     pub flows: Vec<u16>,
     /// Where the search for an FDB's capacity ends, 64 or more.
     pub addresses: u32,
+    /// How many ports are idle, for what they cost.
+    pub idle_ports: u16,
 }
 
 /// Seconds on the command line, whole or not.
@@ -115,63 +114,7 @@ pub(super) fn setting_text(text: &str) -> String {
     }
 }
 
-/// A kind of measurement.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub(super) enum Work {
-    Loop,
-    Tcp,
-    Udp,
-    Rtt,
-    FdbCapacity,
-    FdbLearning,
-    Throughput,
-}
-
-impl Work {
-    /// Whether each measurement begins with a switch that was just started.
-    pub(super) fn begins_afresh(self) -> bool {
-        matches!(self, Work::FdbCapacity | Work::FdbLearning)
-    }
-}
-
-/// The circumstances of one figure; `None` where they do not apply.
-#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
-pub(super) struct Case {
-    /// Bytes with FCS.
-    pub(super) size: Option<u32>,
-    /// Of a port.
-    pub(super) queues: Option<u16>,
-    pub(super) flows: Option<u16>,
-}
-
-/// Cases that need the same rigs.
-pub(super) struct Group {
-    pub(super) wiring: Wiring,
-    pub(super) cases: Vec<Case>,
-}
-
 impl Plan {
-    /// The kinds of measurement, in order.
-    pub(super) fn works(&self) -> Vec<Work> {
-        match self.what {
-            What::Loop => vec![Work::Loop],
-            What::Tcp => vec![Work::Tcp],
-            What::Udp => vec![Work::Udp],
-            What::Rtt => vec![Work::Rtt],
-            What::Fdb => vec![Work::FdbCapacity, Work::FdbLearning],
-            What::Throughput => vec![Work::Throughput],
-            What::Matrix => vec![
-                Work::Loop,
-                Work::Tcp,
-                Work::Udp,
-                Work::Rtt,
-                Work::FdbCapacity,
-                Work::FdbLearning,
-                Work::Throughput,
-            ],
-        }
-    }
-
     /// Everybody who is measured, Netloom first: the others are compared with the first.
     pub(super) fn contestants(&self) -> Vec<Contestant> {
         let one = |list: &[String]| -> Vec<Option<String>> {
@@ -183,91 +126,18 @@ impl Plan {
                 all.push(Contestant::Netloom(Variant { engine: engine.clone(), workers }));
             }
         }
-        all.extend(self.peers.iter().copied().flat_map(Contestant::of));
+        if !self.what.is_netloom_alone() {
+            all.extend(self.peers.iter().copied().flat_map(Contestant::of));
+        }
         all
     }
-
-    /// What a kind of measurement consists of.
-    pub(super) fn groups(&self, work: Work) -> Vec<Group> {
-        match work {
-            Work::Loop => self.loops(),
-            Work::Udp => self.by_size(&ENDS, |size, flows| Case {
-                size: Some(size),
-                queues: None,
-                flows: Some(flows),
-            }),
-            Work::Throughput => {
-                let case = |size| Case { size: Some(size), ..Case::default() };
-                let groups = self.sizes(&THREE).into_iter().map(|(mtu, sizes)| Group {
-                    wiring: wiring(None, mtu),
-                    cases: sizes.into_iter().map(case).collect(),
-                });
-                groups.collect()
-            }
-            Work::FdbCapacity | Work::FdbLearning => {
-                let wiring = Wiring { hosts: 3, ..wiring(None, MTU) };
-                vec![Group { wiring, cases: vec![Case::default()] }]
-            }
-            Work::Tcp | Work::Rtt => {
-                let case = |flows| Case { flows: Some(flows), ..Case::default() };
-                vec![Group { wiring: wiring(None, MTU), cases: self.flows().map(case).collect() }]
-            }
-        }
-    }
-
-    fn loops(&self) -> Vec<Group> {
-        let cpus = std::thread::available_parallelism().map_or(1, usize::from);
-        let queues = match &self.queues[..] {
-            [] if cpus > 1 => vec![1, u16::try_from(cpus).unwrap_or(u16::MAX).min(8)],
-            [] => vec![1],
-            given => given.to_vec(),
-        };
-        let mut groups = Vec::new();
-        for queues in queues {
-            for (mtu, sizes) in self.sizes(&SIZES) {
-                let case =
-                    |size: &u32| Case { size: Some(*size), queues: Some(queues), flows: None };
-                let cases = sizes.iter().map(case).collect();
-                groups.push(Group { wiring: wiring(Some(queues), mtu), cases });
-            }
-        }
-        groups
-    }
-
-    fn by_size(&self, usual: &[u32], case: impl Fn(u32, u16) -> Case) -> Vec<Group> {
-        let groups = self.sizes(usual).into_iter().map(|(mtu, sizes)| {
-            let with_flows = |size: u32| self.flows().map(move |flows| (size, flows));
-            let pairs = sizes.into_iter().flat_map(with_flows);
-            let cases = pairs.map(|(size, flows)| case(size, flows)).collect();
-            Group { wiring: wiring(None, mtu), cases }
-        });
-        groups.collect()
-    }
-
-    /// The sizes by the MTU they need.
-    fn sizes(&self, usual: &[u32]) -> Vec<(u32, Vec<u32>)> {
-        let sizes = if self.sizes.is_empty() { usual } else { &self.sizes };
-        let (ordinary, jumbo): (Vec<u32>, Vec<u32>) =
-            sizes.iter().partition(|size| **size <= LARGEST_ORDINARY);
-        let all = [(MTU, ordinary), (JUMBO_MTU, jumbo)];
-        all.into_iter().filter(|(_, sizes)| !sizes.is_empty()).collect()
-    }
-
-    fn flows(&self) -> impl Iterator<Item = u16> + use<> {
-        let flows = if self.flows.is_empty() { vec![1, MANY] } else { self.flows.clone() };
-        flows.into_iter()
-    }
-}
-
-fn wiring(queues: Option<u16>, mtu: u32) -> Wiring {
-    Wiring { hosts: 2, queues, mtu }
 }
 
 #[cfg(test)]
-mod tests {
+pub(super) mod tests {
     use super::*;
 
-    fn plan() -> Plan {
+    pub(in super::super) fn plan() -> Plan {
         Plan {
             what: What::Matrix,
             peers: vec![Peer::KernelBridge, Peer::Plain],
@@ -279,6 +149,7 @@ mod tests {
             queues: vec![1, 2],
             flows: Vec::new(),
             addresses: 64,
+            idle_ports: 10,
         }
     }
 
@@ -308,15 +179,8 @@ mod tests {
     }
 
     #[test]
-    fn jumbo_frames_have_rigs_of_their_own() {
-        let groups = plan().groups(Work::Loop);
-        let shape = |group: &Group| (group.wiring.queues, group.wiring.mtu, group.cases.len());
-        assert_eq!(
-            groups.iter().map(shape).collect::<Vec<_>>(),
-            [(Some(1), 1500, 7), (Some(1), 9000, 1), (Some(2), 1500, 7), (Some(2), 9000, 1)]
-        );
-        let small = Plan { sizes: vec![64], ..plan() };
-        assert_eq!(small.groups(Work::Loop).len(), 2);
-        assert_eq!(small.groups(Work::Udp)[0].cases.len(), 2);
+    fn who_is_compared_with_itself_has_no_peers() {
+        let alone = Plan { what: What::StoppedReceiver, ..plan() };
+        assert_eq!(alone.contestants().len(), 1);
     }
 }

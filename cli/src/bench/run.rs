@@ -4,20 +4,16 @@ use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 use std::time::{Instant, SystemTime};
 
-use hdrhistogram::Histogram;
-
-use super::document::{ContestantDoc, Document, LatencyDoc, MeasurementDoc, RowDoc};
+use super::cases::{Group, Work};
+use super::document::{ContestantDoc, Document, MeasurementDoc, RowDoc};
 use super::lab::Lab;
 use super::peers::Contestant;
-use super::plan::{Case, Group, Plan, Work};
+use super::plan::Plan;
 use super::progress::Progress;
-use super::stats::{Summary, ratio};
+use super::series::{Series, label};
 use super::work::Stage;
 use super::{leftovers, machine, work};
 use crate::error::CliError;
-
-/// After so many failures in a case a contestant is left alone.
-const FAILURES: usize = 2;
 
 /// Measures what the plan says. `stop` is the flag that an interrupt raises.
 ///
@@ -107,16 +103,6 @@ fn measure_all(plan: &Plan, lab: &Lab, silent: bool) -> Result<Measured, CliErro
     Ok((entries.into_iter().map(|entry| entry.doc).collect(), measurements))
 }
 
-/// One contestant's figures in one case, round by round.
-struct Series {
-    entry: usize,
-    case: Case,
-    samples: Vec<Option<f64>>,
-    latency: Option<Histogram<u64>>,
-    failure: Option<String>,
-    failures: usize,
-}
-
 fn measure_group(
     plan: &Plan,
     lab: &Lab,
@@ -137,7 +123,8 @@ fn measure_group(
             one_round(plan, work, stage, series)?;
         }
     }
-    Ok(all.iter().map(|series| row(series, entries, &all)).collect())
+    let names: Vec<&str> = entries.iter().map(|entry| &*entry.doc.name).collect();
+    Ok(all.iter().map(|series| series.row(&names, &all)).collect())
 }
 
 type Started<'l> = (Vec<Option<Stage<'l>>>, Vec<Series>);
@@ -155,6 +142,12 @@ fn start<'l>(
     let mut failures = Vec::new();
     for entry in &mut *entries {
         let skipped = group.cases.len() * plan.rounds;
+        if work.is_netloom_alone() && !entry.is_netloom() {
+            progress.skip(if entry.doc.state == "missing" { 0 } else { skipped });
+            stages.push(None);
+            failures.push(None);
+            continue;
+        }
         if entry.doc.state == "missing" {
             stages.push(None);
             failures.push(None);
@@ -168,18 +161,15 @@ fn start<'l>(
             continue;
         }
         lab.check()?;
-        let (contestant, wiring) = (entry.contestant.clone(), group.wiring);
         progress.say(&format!("{}: starting {}", work::describe(work).name, entry.doc.name));
-        match entry.contestant.start(lab, &group.wiring) {
-            Ok(rig) => {
-                note(&mut entry.doc.configurations, &rig.configuration);
-                let rig = (!work.begins_afresh()).then_some(rig);
-                stages.push(Some(Stage { lab, contestant, wiring, rig }));
+        match set_up(lab, work, group, entry) {
+            Ok(stage) => {
+                stages.push(Some(stage));
                 failures.push(None);
             }
             Err(error) => {
                 lab.check()?;
-                if entry.is_netloom() {
+                if entry.is_netloom() && !work.is_netloom_alone() {
                     return Err(error);
                 }
                 progress.skip(skipped);
@@ -193,18 +183,29 @@ fn start<'l>(
         for entry in 0..entries.len() {
             let failure = failures[entry].clone();
             if stages[entry].is_some() || failure.is_some() {
-                all.push(Series {
-                    entry,
-                    case: *case,
-                    samples: Vec::new(),
-                    latency: None,
-                    failure,
-                    failures: 0,
-                });
+                all.push(Series::begin(entry, *case, failure));
             }
         }
     }
     Ok((stages, all))
+}
+
+/// Has a contestant start in every wiring that the group needs.
+fn set_up<'l>(
+    lab: &'l Lab,
+    work: Work,
+    group: &Group,
+    entry: &mut Entry,
+) -> Result<Stage<'l>, CliError> {
+    let mut rigs = Vec::new();
+    for wiring in group.wirings() {
+        let rig = entry.contestant.start(lab, &wiring)?;
+        note(&mut entry.doc.configurations, &rig.configuration);
+        if !work.begins_afresh() {
+            rigs.push((wiring, rig));
+        }
+    }
+    Ok(Stage { lab, contestant: entry.contestant.clone(), wiring: group.wiring, rigs })
 }
 
 fn note(list: &mut Vec<String>, text: &str) {
@@ -219,122 +220,16 @@ fn one_round(
     stage: &Stage<'_>,
     series: &mut Series,
 ) -> Result<(), CliError> {
-    if series.failures >= FAILURES {
+    if series.has_given_up() {
         series.samples.push(None);
         return Ok(());
     }
     match work::measure(work, stage, &series.case, plan) {
-        Ok(reading) => {
-            series.samples.push(Some(reading.figure));
-            match (&mut series.latency, reading.latency) {
-                (Some(all), Some(new)) => *all += new,
-                (all, new) => *all = new,
-            }
-        }
+        Ok(reading) => series.add(reading),
         Err(error) => {
             stage.lab.check()?;
-            series.samples.push(None);
-            series.failures += 1;
-            series.failure.get_or_insert(error.to_string());
+            series.fail(&error);
         }
     }
     Ok(())
-}
-
-/// The case in a few words.
-fn label(work: Work, case: &Case) -> String {
-    let mut label = work::describe(work).name.to_owned();
-    if let Some(size) = case.size {
-        label += &format!(" {size} B");
-    }
-    for (number, one, many) in [(case.queues, "queue", "queues"), (case.flows, "flow", "flows")] {
-        if let Some(number) = number {
-            label += &format!(" {number} {}", if number == 1 { one } else { many });
-        }
-    }
-    label
-}
-
-fn row(series: &Series, entries: &[Entry], all: &[Series]) -> RowDoc {
-    // The first contestant is Netloom as the user has it.
-    let ours = all.iter().find(|other| other.entry == 0 && other.case == series.case);
-    let compared = ours.filter(|_| series.entry != 0);
-    RowDoc {
-        contestant: entries[series.entry].doc.name.clone(),
-        frame_size: series.case.size,
-        queues: series.case.queues,
-        flows: series.case.flows,
-        figure: Summary::of(&series.samples),
-        samples: series.samples.clone(),
-        netloom_ratio: compared.and_then(|ours| ratio(&ours.samples, &series.samples)),
-        latency: series.latency.as_ref().map(percentiles),
-        failure: series.failure.clone(),
-    }
-}
-
-fn percentiles(latency: &Histogram<u64>) -> LatencyDoc {
-    let seconds = |nanoseconds: u64| nanoseconds as f64 / 1e9;
-    let at = |quantile| seconds(latency.value_at_quantile(quantile));
-    LatencyDoc {
-        p50: at(0.5),
-        p90: at(0.9),
-        p99: at(0.99),
-        p999: at(0.999),
-        max: seconds(latency.max()),
-        count: latency.len(),
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn series(entry: usize, size: u32, samples: &[Option<f64>]) -> Series {
-        Series {
-            entry,
-            case: Case { size: Some(size), ..Case::default() },
-            samples: samples.to_vec(),
-            latency: None,
-            failure: None,
-            failures: 0,
-        }
-    }
-
-    #[test]
-    fn others_are_compared_with_the_first_in_the_same_case() {
-        let entries = [
-            Entry::of(Contestant::Plain { header: false }),
-            Entry::of(Contestant::Plain { header: true }),
-        ];
-        let all = [
-            series(0, 64, &[Some(3.0), Some(4.0)]),
-            series(1, 64, &[Some(1.5), None]),
-            series(0, 128, &[Some(9.0), Some(9.0)]),
-        ];
-        let rows: Vec<RowDoc> = all.iter().map(|series| row(series, &entries, &all)).collect();
-        assert_eq!(rows[0].netloom_ratio, None);
-        assert_eq!(rows[1].netloom_ratio, Some(2.0));
-        assert_eq!(rows[1].figure.map(|figure| figure.median), Some(1.5));
-        assert_eq!(rows[1].contestant, "plain-header");
-    }
-
-    #[test]
-    fn cases_in_words() {
-        let case = Case { size: Some(64), queues: Some(1), flows: None };
-        assert_eq!(label(Work::Loop, &case), "loop 64 B 1 queue");
-        let case = Case { size: None, queues: None, flows: Some(8) };
-        assert_eq!(label(Work::Tcp, &case), "tcp 8 flows");
-    }
-
-    #[test]
-    fn latencies_are_seconds() {
-        let mut latency = Histogram::new_with_bounds(1, 1_000_000_000, 3).unwrap();
-        for microseconds in 1..=1000 {
-            latency.record(microseconds * 1000).unwrap();
-        }
-        let told = percentiles(&latency);
-        assert!((told.p50 - 500e-6).abs() < 1e-6, "{told:?}");
-        assert!((told.p99 - 990e-6).abs() < 1e-6, "{told:?}");
-        assert_eq!(told.count, 1000);
-    }
 }

@@ -1,6 +1,6 @@
 //! A bench for a person at a terminal: a table a measurement.
 
-use super::document::{Document, MeasurementDoc, RowDoc};
+use super::document::{Document, MeasurementDoc, RowDoc, TallyDoc};
 use crate::output::{self, Align, Paint, Table};
 
 /// Stands where nothing applies.
@@ -47,20 +47,26 @@ fn table(measurement: &MeasurementDoc, paint: Paint) -> String {
         ("FRAME", Align::Right),
         ("QUEUES", Align::Right),
         ("FLOWS", Align::Right),
+        ("IDLE PORTS", Align::Right),
+        ("RECEIVER", Align::Left),
         ("SWITCH", Align::Left),
         ("MEDIAN", Align::Right),
         ("MIN", Align::Right),
         ("MAX", Align::Right),
         ("P99", Align::Right),
-        ("NETLOOM IS", Align::Left),
+        ("LOST", Align::Right),
+        (if is_disturbed(measurement) { "OF UNDISTURBED" } else { "NETLOOM IS" }, Align::Left),
     ]);
     for row in &measurement.rows {
         table.row(cells(row, measurement));
     }
-    for column in ["FRAME", "QUEUES", "FLOWS", "P99"] {
+    for column in ["FRAME", "QUEUES", "FLOWS", "IDLE PORTS", "RECEIVER", "P99", "LOST"] {
         table.drop_if_all(column, NONE);
     }
     let better = |text: &str| {
+        if is_disturbed(measurement) {
+            return text.to_owned();
+        }
         let Some(ratio) = text.strip_suffix('×').and_then(|text| text.parse::<f64>().ok()) else {
             return text.to_owned();
         };
@@ -73,22 +79,42 @@ fn table(measurement: &MeasurementDoc, paint: Paint) -> String {
 fn cells(row: &RowDoc, measurement: &MeasurementDoc) -> Vec<String> {
     let number = |number: Option<String>| number.unwrap_or_else(|| NONE.into());
     let shown = |figure: f64| figure_text(figure, measurement.unit);
-    let last = match (&row.figure, &row.failure, row.netloom_ratio) {
-        (None, Some(failure), _) => failure.clone(),
-        (_, _, Some(ratio)) => ratio_text(ratio),
-        _ => String::new(),
+    let last = match (&row.figure, &row.failure) {
+        (None, Some(failure)) => failure.clone(),
+        _ if is_disturbed(measurement) => {
+            row.undisturbed_ratio.map_or_else(String::new, share_text)
+        }
+        _ => row.netloom_ratio.map_or_else(String::new, ratio_text),
     };
     vec![
         number(row.frame_size.map(|size| size.to_string())),
         number(row.queues.map(|queues| queues.to_string())),
         number(row.flows.map(|flows| flows.to_string())),
+        number(row.idle_ports.map(|ports| output::count(ports.into()))),
+        number(row.receiver.map(Into::into)),
         row.contestant.clone(),
         number(row.figure.map(|figure| shown(figure.median))),
         number(row.figure.map(|figure| shown(figure.min))),
         number(row.figure.map(|figure| shown(figure.max))),
         number(row.latency.map(|latency| figure_text(latency.p99, "seconds"))),
+        number(row.frames.map(|frames| lost_text(&frames))),
         last,
     ]
+}
+
+/// Whether rows of it are compared with others of the same switch.
+pub(super) fn is_disturbed(measurement: &MeasurementDoc) -> bool {
+    measurement.rows.iter().any(|row| row.idle_ports.is_some() || row.receiver.is_some())
+}
+
+/// `3 of 1,000`
+pub(super) fn lost_text(frames: &TallyDoc) -> String {
+    format!("{} of {}", output::count(frames.lost), output::count(frames.sent))
+}
+
+/// `0.987×`, of what should be 1.
+pub(super) fn share_text(ratio: f64) -> String {
+    format!("{ratio:.3}×")
 }
 
 /// `1.83×`

@@ -15,8 +15,9 @@ use crate::{output, own};
 /// Measures, and shows what came out.
 ///
 /// # Errors
-/// Exit 4 without the privileges, 1 when Netloom does not start or the user interrupts.
+/// Exit 2 when peers are named where there are none, 4 without the privileges, 1 when Netloom does not start or the user interrupts.
 pub(super) fn run(global: &Global, arguments: &Bench) -> Result<(), CliError> {
+    refuse_peers(arguments)?;
     own::needs(
         "bench",
         "to make namespaces and TAPs, to send frames and to have the kernel send them back",
@@ -34,6 +35,18 @@ pub(super) fn run(global: &Global, arguments: &Bench) -> Result<(), CliError> {
             .map_err(|error| unwritten(path, &error))?;
     }
     output::show(global, &document, |paint| bench::as_text(&document, paint))
+}
+
+/// Nobody is told of peers that would not be measured.
+fn refuse_peers(arguments: &Bench) -> Result<(), CliError> {
+    let named = arguments.against.iter().flatten().any(|peer| *peer != Peer::None);
+    match arguments.what.is_netloom_alone() && named {
+        true => {
+            Err(CliError::usage("--against", "what is measured here compares Netloom with itself")
+                .hint("leave --against out"))
+        }
+        false => Ok(()),
+    }
 }
 
 /// Opens the page's file before anything is measured for it.
@@ -58,5 +71,6 @@ fn plan(arguments: &Bench) -> Plan {
         queues: arguments.queues.clone(),
         flows: arguments.flows.clone(),
         addresses: arguments.addresses,
+        idle_ports: arguments.idle_ports,
     }
 }

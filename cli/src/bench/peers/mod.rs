@@ -7,9 +7,11 @@
 //! stand side by side, idle, while one is measured.
 
 mod bridge;
+mod guest;
 mod netloom;
 mod ovs;
 mod plain;
+mod switch;
 mod vde;
 
 use std::net::Ipv4Addr;
@@ -24,6 +26,7 @@ use super::lab::Lab;
 use super::plan::Peer;
 use crate::error::CliError;
 
+pub(super) use guest::Guest;
 pub(super) use netloom::Variant;
 
 /// Every host's netdev, in its namespace.
@@ -38,6 +41,10 @@ pub(super) struct Wiring {
     pub(super) queues: Option<u16>,
     /// Of every netdev, bytes.
     pub(super) mtu: u32,
+    /// Ports that nobody uses, besides the hosts'; Netloom only.
+    pub(super) idle_ports: u16,
+    /// Whether the last host is behind a program that can be stopped; Netloom only.
+    pub(super) guest: bool,
 }
 
 /// A host: a namespace with one netdev, [`NETDEV`].
@@ -55,6 +62,8 @@ pub(super) struct Rig<'l> {
     pub(super) configuration: String,
     /// Where the contestant's own ends of veth pairs are.
     pub(super) veth_ends: Vec<(Netns, String)>,
+    /// The program in front of the last host, if the wiring wants one.
+    pub(super) guest: Option<Guest>,
     parts: Vec<Box<dyn Part + 'l>>,
 }
 
@@ -64,7 +73,13 @@ impl<T> Part for T {}
 
 impl<'l> Rig<'l> {
     fn new(hosts: Vec<Host>) -> Rig<'l> {
-        Rig { hosts, configuration: String::new(), veth_ends: Vec::new(), parts: Vec::new() }
+        Rig {
+            hosts,
+            configuration: String::new(),
+            veth_ends: Vec::new(),
+            guest: None,
+            parts: Vec::new(),
+        }
     }
 
     /// Namespaces for the hosts of the contestant `name`, without netdevs yet.
@@ -215,10 +230,14 @@ impl Contestant {
 
     /// Sets it up; it forwards when this returns.
     pub(super) fn start<'l>(&self, lab: &'l Lab, wiring: &Wiring) -> Result<Rig<'l>, CliError> {
-        let name = self.name();
+        let mut name = self.name();
+        if wiring.idle_ports > 0 {
+            // The rig without them stands beside it.
+            name += "-idle";
+        }
         let mut rig = Rig::begin(lab, &name, wiring)?;
         match self {
-            Contestant::Netloom(variant) => netloom::start(&mut rig, lab, variant, wiring)?,
+            Contestant::Netloom(variant) => netloom::start(&mut rig, lab, &name, variant, wiring)?,
             Contestant::KernelBridge => bridge::start(&mut rig, lab, &name, wiring)?,
             Contestant::Ovs => ovs::start(&mut rig, lab, &name, wiring)?,
             Contestant::Vde => vde::start(&mut rig, lab, &name, wiring)?,

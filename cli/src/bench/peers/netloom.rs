@@ -1,19 +1,18 @@
 //! Netloom as its users run it: `netloom up FILE -d`.
 
 use std::fmt::Write;
-use std::fs;
-use std::path::PathBuf;
-use std::process::Stdio;
 
-use io_backends::error::describe;
+use io_backends::attachment::Netns;
 
-use super::super::BENCH;
 use super::super::lab::Lab;
 use super::super::plan::setting_text;
-use super::{NETDEV, Rig, Wiring};
-use crate::api::StatsDoc;
+use super::guest::{self, TAP};
+use super::switch::Switch;
+use super::{Host, NETDEV, Rig, Wiring};
+use crate::api::{Changed, Request, StatsDoc};
+use crate::client::Client;
 use crate::error::CliError;
-use crate::own;
+use crate::output::count;
 
 /// A way to set Netloom up; `None` is its default.
 #[derive(Clone, PartialEq, Eq, Default, Debug)]
@@ -38,36 +37,51 @@ impl Variant {
     }
 }
 
-/// A switch in the background; it goes with the value.
-struct Switch {
-    run_dir: PathBuf,
-    name: String,
-}
-
-impl Drop for Switch {
-    fn drop(&mut self) {
-        // What can't be stopped now, the next bench finds.
-        let _ = own::take_down(BENCH, &self.run_dir, &self.name);
-    }
-}
-
-/// Starts a switch with a TAP for each host.
+/// Starts a switch with a port for each host.
 pub(super) fn start<'l>(
     rig: &mut Rig<'l>,
     lab: &'l Lab,
+    name: &str,
     variant: &Variant,
     wiring: &Wiring,
 ) -> Result<(), CliError> {
-    let name = lab.switch_name();
-    let path = lab.dir().join(format!("{name}.toml"));
-    fs::write(&path, file(rig, variant, wiring))
-        .map_err(|error| CliError::failed(path.display().to_string(), describe(&error)))?;
-    let run_dir = lab.switches();
-    let mut command = own::netloom(["up", "--detach", "--name", &name]);
-    command.arg(&path).env("NETLOOM_RUN_DIR", &run_dir);
-    rig.keep(Switch { run_dir, name: name.clone() });
-    own::finish(BENCH, command)?;
-    let stats = stats(lab, &name)?;
+    let guest = match wiring.guest {
+        true => Some(guest::start(rig, lab, name, wiring)?),
+        false => None,
+    };
+    let idle = match wiring.idle_ports {
+        0 => None,
+        _ => Some(rig.middle(lab, name)?),
+    };
+    let switch = Switch::up(lab, &file(rig, variant, wiring, guest.as_ref()))?;
+    let mut client = switch.client()?;
+    rig.keep(switch);
+    if let Some(netns) = idle {
+        add_idle(lab, &mut client, &netns, wiring)?;
+    }
+    let stats: StatsDoc = client.ask(&Request::Stats { port: None })?;
+    rig.configuration = configuration(&stats, variant, wiring);
+    Ok(())
+}
+
+/// Adds ports that nobody uses, one by one: a thousand take half a minute, and
+/// an interrupt shall not have to wait for all of them.
+fn add_idle(
+    lab: &Lab,
+    client: &mut Client,
+    netns: &Netns,
+    wiring: &Wiring,
+) -> Result<(), CliError> {
+    for number in 0..wiring.idle_ports {
+        lab.check()?;
+        let spec = format!("idle{number}=tap,netns={netns},mtu={}", wiring.mtu);
+        let _: Changed = client.ask(&Request::PortAdd { spec })?;
+    }
+    Ok(())
+}
+
+/// The set-up in words.
+fn configuration(stats: &StatsDoc, variant: &Variant, wiring: &Wiring) -> String {
     let workers = match stats.workers.len() {
         1 => "1 worker".to_owned(),
         many => format!("{many} workers"),
@@ -79,27 +93,25 @@ pub(super) fn start<'l>(
     } else {
         chosen(&variant.workers)
     };
-    rig.configuration = format!(
-        "netloom up -d; TAP ports with {}; engine {}{}, {workers}{own_workers}; all else by default",
+    let mut more = String::new();
+    if wiring.guest {
+        more += "a macvtap port on the TAP of another netloom, which is in the place of a virtual \
+                 machine's monitor and has the last host behind it; ";
+    }
+    if wiring.idle_ports > 0 {
+        let _ = write!(more, "{} idle TAP ports besides; ", count(wiring.idle_ports.into()));
+    }
+    format!(
+        "netloom up -d; TAP ports with {}; {more}engine {}{}, {workers}{own_workers}; all else by \
+         default",
         queues.map_or("one queue or as many as it chooses".into(), |n| format!("{n} queues")),
         stats.engine,
         chosen(&variant.engine),
-    );
-    Ok(())
+    )
 }
 
-/// The counters of a bench's own switch.
-pub(in super::super) fn stats(lab: &Lab, switch: &str) -> Result<StatsDoc, CliError> {
-    let failed = |why: String| CliError::failed(BENCH, why);
-    let mut command = own::netloom(["stats", "--switch", switch]);
-    command.env("NETLOOM_RUN_DIR", lab.switches()).stdout(Stdio::piped());
-    let output = command.output().map_err(|error| failed(describe(&error)))?;
-    serde_json::from_slice(&output.stdout)
-        .map_err(|_| failed("the switch does not say how it is".into()))
-}
-
-/// What `netloom up` reads.
-fn file(rig: &Rig<'_>, variant: &Variant, wiring: &Wiring) -> String {
+/// What `netloom up` reads; with `guest`, the last host is reached through the TAP in that namespace.
+fn file(rig: &Rig<'_>, variant: &Variant, wiring: &Wiring, guest: Option<&Netns>) -> String {
     let queues = wiring.queues.filter(|queues| *queues > 1);
     let mut text = "[switch]\n".to_owned();
     // More queues than threads to read them would show nothing.
@@ -109,16 +121,29 @@ fn file(rig: &Rig<'_>, variant: &Variant, wiring: &Wiring) -> String {
             let _ = writeln!(text, "{key} = {}", setting_text(value));
         }
     }
-    for (number, host) in rig.hosts.iter().enumerate() {
+    let taps = rig.hosts.len() - usize::from(guest.is_some());
+    for (number, host) in rig.hosts[..taps].iter().enumerate() {
+        text += &host_port(&format!("p{number}"), host, wiring);
+    }
+    if let Some(netns) = guest {
         let _ = write!(
             text,
-            "\n[[port]]\nname = \"p{number}\"\nkind = \"tap\"\nnetns = \"{}\"\nifname = \"{NETDEV}\"\n\
-             addr = \"{}/24\"\nmac = \"{}\"\nmtu = {}\n",
-            host.netns, host.address, host.mac, wiring.mtu
+            "\n[[port]]\nname = \"guest\"\nkind = \"macvtap\"\ntarget = \"{TAP}\"\n\
+             netns = \"{netns}\"\n"
         );
-        if let Some(queues) = queues {
-            let _ = writeln!(text, "queues = {queues}");
-        }
+    }
+    text
+}
+
+/// A host's TAP port in a file.
+pub(super) fn host_port(name: &str, host: &Host, wiring: &Wiring) -> String {
+    let mut text = format!(
+        "\n[[port]]\nname = \"{name}\"\nkind = \"tap\"\nnetns = \"{}\"\nifname = \"{NETDEV}\"\n\
+         addr = \"{}/24\"\nmac = \"{}\"\nmtu = {}\n",
+        host.netns, host.address, host.mac, wiring.mtu
+    );
+    if let Some(queues) = wiring.queues.filter(|queues| *queues > 1) {
+        let _ = writeln!(text, "queues = {queues}");
     }
     text
 }
@@ -127,10 +152,8 @@ fn file(rig: &Rig<'_>, variant: &Variant, wiring: &Wiring) -> String {
 mod tests {
     use std::net::Ipv4Addr;
 
-    use io_backends::attachment::Netns;
     use switch_core::Mac;
 
-    use super::super::Host;
     use super::*;
     use crate::config::{Workers, parse_file};
 
@@ -145,7 +168,8 @@ mod tests {
         let read = |engine: Option<&str>, workers: Option<&str>, queues| {
             let variant =
                 Variant { engine: engine.map(Into::into), workers: workers.map(Into::into) };
-            let text = file(&rig, &variant, &Wiring { hosts: 2, queues, mtu: 1500 });
+            let wiring = Wiring { hosts: 2, queues, mtu: 1500, idle_ports: 0, guest: false };
+            let text = file(&rig, &variant, &wiring, None);
             parse_file("bench".as_ref(), &text).unwrap()
         };
         let plain = read(None, None, None);
@@ -157,6 +181,22 @@ mod tests {
         assert_eq!(read(None, Some("auto"), None).workers, Workers::Auto);
         assert_eq!(read(None, Some("1"), Some(2)).workers, Workers::Count(1));
         assert_eq!(read(None, Some("0-1"), None).workers, Workers::Cpus(vec![0, 1]));
+    }
+
+    #[test]
+    fn the_last_host_can_be_behind_a_tap() {
+        let netns = Netns::Name("elsewhere".into());
+        let host = Host {
+            netns: netns.clone(),
+            address: Ipv4Addr::new(10, 9, 0, 1),
+            mac: Mac::new([2, 0, 0, 0, 9, 1]),
+        };
+        let rig = Rig::new(vec![host.clone(), host]);
+        let wiring = Wiring { hosts: 2, queues: None, mtu: 1500, idle_ports: 0, guest: true };
+        let text = file(&rig, &Variant::default(), &wiring, Some(&netns));
+        let ports = parse_file("bench".as_ref(), &text).unwrap().config.ports;
+        assert_eq!(ports.len(), 2);
+        assert_eq!(ports[1].name.to_string(), "guest");
     }
 
     #[test]

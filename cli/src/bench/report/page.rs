@@ -3,7 +3,7 @@
 use std::fmt::Write;
 
 use super::super::document::{Document, LatencyDoc, MeasurementDoc, RowDoc};
-use super::super::text::{figure_text, machine, ratio_text};
+use super::super::text::{figure_text, is_disturbed, lost_text, machine, ratio_text, share_text};
 use super::plots::{self, Bar, Line};
 use super::{by_case, case_text, colour, sizes};
 use crate::output;
@@ -84,18 +84,32 @@ fn section(page: &mut String, document: &Document, measurement: &MeasurementDoc)
     table(page, measurement);
 }
 
-/// Who it is, and with how many queues if with more than one.
+/// Who it is, and what tells it from others in the same plot.
 fn name(row: &RowDoc) -> String {
-    match row.queues {
-        Some(queues @ 2..) => format!("{}, {queues} queues", row.contestant),
-        _ => row.contestant.clone(),
+    let mut name = row.contestant.clone();
+    if let Some(queues @ 2..) = row.queues {
+        name += &format!(", {queues} queues");
     }
+    match row.idle_ports {
+        Some(0) => name += ", no idle port",
+        Some(ports) => name += &format!(", {} idle ports", output::count(ports.into())),
+        None => {}
+    }
+    if let Some(receiver) = row.receiver {
+        name += &format!(", receiver {receiver}");
+    }
+    name
+}
+
+/// What a figure is of another, as far as there is another.
+fn ratio(row: &RowDoc) -> Option<String> {
+    row.undisturbed_ratio.map(share_text).or_else(|| row.netloom_ratio.map(ratio_text))
 }
 
 fn bar(document: &Document, row: &RowDoc) -> Bar {
-    let note = match (&row.figure, row.netloom_ratio) {
+    let note = match (&row.figure, ratio(row)) {
         (None, _) => row.failure.clone().unwrap_or_else(|| "not measured".into()),
-        (_, Some(ratio)) => format!("({})", ratio_text(ratio)),
+        (_, Some(ratio)) => format!("({ratio})"),
         _ => String::new(),
     };
     Bar {
@@ -131,7 +145,7 @@ fn latencies(page: &mut String, document: &Document, rows: &[&RowDoc], title: &s
         let times = percentiles(&row.latency?).map(|(_, time)| (time, time, time));
         let points = times.into_iter().enumerate().collect();
         let colour = colour(document, &row.contestant);
-        Some((row.contestant.clone(), Line { colour, dashed: false, points }))
+        Some((name(row), Line { colour, dashed: row.undisturbed_ratio.is_some(), points }))
     };
     let lines = rows.iter().filter_map(line).collect();
     let any = rows.iter().find_map(|row| row.latency);
@@ -204,19 +218,20 @@ fn table(page: &mut String, measurement: &MeasurementDoc) {
     };
     *page += "<details>\n<summary>All figures</summary>\n<div class=\"wide\"><table>\n<tr><th>Case</th>\
               <th>Switch</th><th class=\"number\">Median</th><th class=\"number\">Least</th>\
-              <th class=\"number\">Greatest</th><th class=\"number\">Netloom is</th><th>Round by round\
-              </th></tr>\n";
+              <th class=\"number\">Greatest</th><th class=\"number\">";
+    *page += if is_disturbed(measurement) { "Of undisturbed" } else { "Netloom is" };
+    *page += "</th><th>Round by round</th></tr>\n";
     for row in &measurement.rows {
         let samples: Vec<String> = row.samples.iter().map(|sample| shown(*sample)).collect();
         let mut rounds = samples.join(", ");
+        if let Some(frames) = &row.frames {
+            rounds += &format!("; lost {}", lost_text(frames));
+        }
         if let Some(failure) = &row.failure {
             rounds = format!("{failure} ({rounds})");
         }
-        let class = if row.netloom_ratio.is_none() && row.figure.is_some() {
-            " class=\"ours\""
-        } else {
-            ""
-        };
+        let class =
+            if ratio(row).is_none() && row.figure.is_some() { " class=\"ours\"" } else { "" };
         let _ = writeln!(
             page,
             "<tr{class}><td>{}</td><td>{}</td><td class=\"number\">{}</td><td class=\"number\">{}</td>\
@@ -226,7 +241,7 @@ fn table(page: &mut String, measurement: &MeasurementDoc) {
             shown(row.figure.map(|figure| figure.median)),
             shown(row.figure.map(|figure| figure.min)),
             shown(row.figure.map(|figure| figure.max)),
-            row.netloom_ratio.map(ratio_text).unwrap_or_default(),
+            ratio(row).unwrap_or_default(),
             escape(&rounds),
         );
     }

@@ -1,4 +1,4 @@
-use super::super::document::{ContestantDoc, LatencyDoc};
+use super::super::document::{ContestantDoc, LatencyDoc, TallyDoc};
 use super::super::machine;
 use super::super::stats::Summary;
 use super::*;
@@ -9,10 +9,14 @@ fn row(contestant: &str, size: u32, figure: Option<f64>, ratio: Option<f64>) -> 
         frame_size: Some(size),
         queues: Some(1),
         flows: None,
+        idle_ports: None,
+        receiver: None,
         figure: figure.map(|median| Summary { median, min: median * 0.9, max: median * 1.1 }),
         samples: vec![figure],
         netloom_ratio: ratio,
+        undisturbed_ratio: None,
         latency: None,
+        frames: None,
         failure: figure.is_none().then(|| "a <broken> switch & co".into()),
     }
 }
@@ -100,6 +104,18 @@ fn many_sizes_make_lines_and_latencies_percentiles() {
     let page = page(&document(rows));
     assert_eq!(page.matches("<svg").count(), 2);
     assert!(page.contains("99.9 %"));
+}
+
+#[test]
+fn who_is_compared_with_itself_says_so() {
+    let mut rows = [0, 1000]
+        .map(|idle| RowDoc { idle_ports: Some(idle), ..row("netloom", 64, Some(1e6), None) });
+    rows[1].undisturbed_ratio = Some(0.987);
+    rows[1].frames = Some(TallyDoc { sent: 1000, lost: 3 });
+    let page = page(&document(rows.to_vec()));
+    for part in ["no idle port", "1,000 idle ports", "0.987×", "3 of 1,000"] {
+        assert!(page.contains(part), "no {part:?}");
+    }
 }
 
 #[test]

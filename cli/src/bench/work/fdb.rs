@@ -100,7 +100,7 @@ pub(super) fn capacity<'l>(
     })?;
     match figure {
         0 => Err(CliError::failed(WHAT, format!("not even {FEWEST} addresses are remembered"))),
-        count => Ok(Reading { figure: count.into(), latency: None }),
+        count => Ok(Reading::of(count.into())),
     }
 }
 
@@ -148,7 +148,7 @@ pub(super) fn learning(lab: &Lab, rig: &Rig<'_>) -> Result<Reading, CliError> {
         Ok(None)
     })?;
     figure
-        .map(|figure| Reading { figure, latency: None })
+        .map(Reading::of)
         .ok_or_else(|| CliError::failed(WHAT, "addresses are missed at every rate"))
 }
 

@@ -9,9 +9,10 @@ use io_backends::packet_socket::PacketSocket;
 use io_backends::xdp_loop::{ETHERTYPE, Passer, Reflector, frame};
 use switch_core::Mac;
 
+use super::super::cases::{Case, FCS};
 use super::super::lab::Lab;
 use super::super::peers::{Host, NETDEV, Rig};
-use super::super::plan::{Case, FCS};
+use super::counters::counted;
 use super::{Description, Reading, WARM_UP, broken};
 use crate::error::CliError;
 
@@ -50,7 +51,7 @@ pub(super) fn measure(
     duration: Duration,
 ) -> Result<Reading, CliError> {
     let length = case.size.unwrap_or(64).saturating_sub(FCS) as usize;
-    let [one, two] = &rig.hosts[..] else {
+    let [one, two, ..] = &rig.hosts[..] else {
         return Err(CliError::failed(WHAT, "needs two hosts"));
     };
     let mut passers = Vec::new();
@@ -83,7 +84,7 @@ pub(super) fn measure(
     if second.bytes < second.frames * (length - ETHERNET_HEADER) as f64 * WHOLE {
         return Err(CliError::failed(WHAT, "frames of this size came through shortened"));
     }
-    Ok(Reading { figure: f64::midpoint(first.frames, second.frames), latency: None })
+    Ok(Reading::of(f64::midpoint(first.frames, second.frames)))
 }
 
 /// Attaches an XDP program to the netdev of that name in the namespace.
@@ -128,9 +129,9 @@ struct Rate {
 /// What the hosts' netdevs carry together: frames that they receive and send
 /// back. Some drivers miss them in the one count and some in the other.
 fn rate(lab: &Lab, hosts: [&Host; 2], time: Duration) -> Result<Rate, CliError> {
-    let (before, began) = (counted(hosts)?, Instant::now());
+    let (before, began) = (counted(&hosts)?, Instant::now());
     lab.wait(time)?;
-    let (after, taken) = (counted(hosts)?, began.elapsed().as_secs_f64());
+    let (after, taken) = (counted(&hosts)?, began.elapsed().as_secs_f64());
     let mut rate = Rate { frames: 0.0, bytes: 0.0 };
     for (before, after) in before.iter().zip(&after) {
         let received = before.received.until(after.received);
@@ -142,65 +143,9 @@ fn rate(lab: &Lab, hosts: [&Host; 2], time: Duration) -> Result<Rate, CliError> 
     Ok(rate)
 }
 
-/// What a netdev counts.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-struct Counters {
-    received: Count,
-    sent: Count,
-}
-
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-struct Count {
-    frames: u64,
-    bytes: u64,
-}
-
-impl Count {
-    fn until(self, later: Count) -> Count {
-        Count {
-            frames: later.frames.saturating_sub(self.frames),
-            bytes: later.bytes.saturating_sub(self.bytes),
-        }
-    }
-}
-
-fn counted(hosts: [&Host; 2]) -> Result<Vec<Counters>, CliError> {
-    let read = |host: &Host| {
-        let table = in_netns(&host.netns, || std::fs::read_to_string("/proc/thread-self/net/dev"))?
-            .map_err(broken(WHAT))?;
-        counters(&table, NETDEV).ok_or_else(|| CliError::failed(WHAT, format!("{NETDEV} is gone")))
-    };
-    hosts.into_iter().map(read).collect()
-}
-
-/// A netdev's counters in the text of `/proc/net/dev`.
-fn counters(table: &str, netdev: &str) -> Option<Counters> {
-    let line =
-        table.lines().find_map(|line| line.trim().strip_prefix(netdev)?.strip_prefix(':'))?;
-    let numbers: Vec<u64> =
-        line.split_whitespace().map(str::parse).collect::<Result<_, _>>().ok()?;
-    let count = |at: usize| Some(Count { bytes: *numbers.get(at)?, frames: *numbers.get(at + 1)? });
-    Some(Counters { received: count(0)?, sent: count(8)? })
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn counters_are_read_by_name() {
-        let table = "\
-Inter-|   Receive                                                |  Transmit
- face |bytes    packets errs drop fifo frame compressed multicast|bytes    packets errs
-    lo:       0       1    0    0    0     0          0         0        0       0    0
- eth01:     120       7    0    0    0     0          0         0      180       3    0
-  eth0:     120       2    0    0    0     0          0         0      180       3    0
-";
-        let received = Count { frames: 2, bytes: 120 };
-        let sent = Count { frames: 3, bytes: 180 };
-        assert_eq!(counters(table, "eth0"), Some(Counters { received, sent }));
-        assert_eq!(counters(table, "eth"), None);
-    }
 
     #[test]
     fn the_frames_make_up_the_number_said() {

@@ -1,8 +1,11 @@
 //! How each figure comes about, a file a kind.
 
+mod counters;
 mod fdb;
+mod idle;
 mod looping;
 mod rtt;
+mod stopped;
 mod tcp;
 mod throughput;
 mod udp;
@@ -12,9 +15,10 @@ use std::time::Duration;
 
 use hdrhistogram::Histogram;
 
+use super::cases::{Case, Work};
 use super::lab::Lab;
 use super::peers::{Contestant, Rig, Wiring};
-use super::plan::{Case, Plan, Work};
+use super::plan::Plan;
 use crate::error::CliError;
 
 /// How long traffic runs before it is measured.
@@ -25,6 +29,29 @@ pub(super) struct Reading {
     pub(super) figure: f64,
     /// Nanoseconds, where each frame's time was taken.
     pub(super) latency: Option<Histogram<u64>>,
+    /// Where each frame was counted.
+    pub(super) frames: Option<Tally>,
+}
+
+impl Reading {
+    /// A figure, and nothing besides.
+    fn of(figure: f64) -> Reading {
+        Reading { figure, latency: None, frames: None }
+    }
+}
+
+/// Frames that were sent, and how many of them did not arrive.
+#[derive(Clone, Copy, PartialEq, Eq, Default, Debug)]
+pub(super) struct Tally {
+    pub(super) sent: u64,
+    pub(super) lost: u64,
+}
+
+impl Tally {
+    /// Both of two together.
+    pub(super) fn with(self, other: Tally) -> Tally {
+        Tally { sent: self.sent + other.sent, lost: self.lost + other.lost }
+    }
 }
 
 /// What a kind of figure is.
@@ -50,6 +77,9 @@ pub(super) fn describe(work: Work) -> &'static Description {
         Work::FdbCapacity => &fdb::CAPACITY,
         Work::FdbLearning => &fdb::LEARNING,
         Work::Throughput => &throughput::DESCRIPTION,
+        Work::IdlePorts => &idle::DESCRIPTION,
+        Work::StoppedRate => &stopped::RATE,
+        Work::StoppedLatency => &stopped::LATENCY,
     }
 }
 
@@ -58,8 +88,8 @@ pub(super) struct Stage<'s> {
     pub(super) lab: &'s Lab,
     pub(super) contestant: Contestant,
     pub(super) wiring: Wiring,
-    /// Where it stands; `None` for work that has it [started afresh](Work::begins_afresh).
-    pub(super) rig: Option<Rig<'s>>,
+    /// Where it stands; none for work that has it [started afresh](Work::begins_afresh).
+    pub(super) rigs: Vec<(Wiring, Rig<'s>)>,
 }
 
 impl<'s> Stage<'s> {
@@ -67,8 +97,10 @@ impl<'s> Stage<'s> {
         self.contestant.start(self.lab, &self.wiring)
     }
 
-    fn standing(&self) -> Result<&Rig<'s>, CliError> {
-        self.rig.as_ref().ok_or_else(|| CliError::failed(self.contestant.name(), "is not set up"))
+    fn standing(&self, case: &Case) -> Result<&Rig<'s>, CliError> {
+        let wiring = case.wiring(&self.wiring);
+        let rig = self.rigs.iter().find(|(wired, _)| *wired == wiring).map(|(_, rig)| rig);
+        rig.ok_or_else(|| CliError::failed(self.contestant.name(), "is not set up"))
     }
 }
 
@@ -81,13 +113,16 @@ pub(super) fn measure(
 ) -> Result<Reading, CliError> {
     let (lab, duration) = (stage.lab, plan.duration);
     match work {
-        Work::Loop => looping::measure(lab, stage.standing()?, case, duration),
-        Work::Tcp => tcp::measure(lab, stage.standing()?, case, duration),
-        Work::Udp => udp::measure(lab, stage.standing()?, case, duration),
-        Work::Rtt => rtt::measure(lab, stage.standing()?, case, duration),
+        Work::Loop => looping::measure(lab, stage.standing(case)?, case, duration),
+        Work::Tcp => tcp::measure(lab, stage.standing(case)?, case, duration),
+        Work::Udp => udp::measure(lab, stage.standing(case)?, case, duration),
+        Work::Rtt => rtt::measure(lab, stage.standing(case)?, case, duration),
         Work::FdbCapacity => fdb::capacity(lab, plan.addresses, || stage.afresh()),
         Work::FdbLearning => fdb::learning(lab, &stage.afresh()?),
-        Work::Throughput => throughput::measure(lab, stage.standing()?, case, duration),
+        Work::Throughput => throughput::measure(lab, stage.standing(case)?, case, duration),
+        Work::IdlePorts => looping::measure(lab, stage.standing(case)?, case, duration),
+        Work::StoppedRate => stopped::rate(lab, stage.standing(case)?, case, duration),
+        Work::StoppedLatency => stopped::latency(lab, stage.standing(case)?, case, duration),
     }
 }
 

@@ -8,9 +8,9 @@ use hdrhistogram::Histogram;
 use io_backends::lab::netns::in_netns;
 use rustix::io::Errno;
 
+use super::super::cases::Case;
 use super::super::lab::Lab;
 use super::super::peers::Rig;
-use super::super::plan::Case;
 use super::{Description, Reading, WARM_UP, broken, latencies};
 use crate::echo::Echo;
 use crate::error::CliError;
@@ -67,7 +67,8 @@ pub(super) fn measure(
     if all.is_empty() {
         return Err(CliError::failed(WHAT, "no reply came back"));
     }
-    Ok(Reading { figure: all.mean() / 1e9, latency: Some(all) })
+    let mean = all.mean() / 1e9;
+    Ok(Reading { latency: Some(all), ..Reading::of(mean) })
 }
 
 fn flood(

@@ -8,9 +8,9 @@ use std::time::{Duration, Instant};
 
 use io_backends::lab::netns::in_netns;
 
+use super::super::cases::Case;
 use super::super::lab::Lab;
 use super::super::peers::{Host, Rig};
-use super::super::plan::Case;
 use super::{Description, Reading, WARM_UP, broken};
 use crate::error::CliError;
 
@@ -60,7 +60,7 @@ pub(super) fn measure(
     if rate <= 0.0 {
         return Err(CliError::failed(WHAT, "nothing came through"));
     }
-    Ok(Reading { figure: rate * 8.0, latency: None })
+    Ok(Reading::of(rate * 8.0))
 }
 
 /// Bytes a second, after a time to get going.

@@ -2,9 +2,9 @@
 
 use std::time::Duration;
 
+use super::super::cases::{Case, FCS};
 use super::super::lab::Lab;
 use super::super::peers::Rig;
-use super::super::plan::{Case, FCS};
 use super::wire::{Station, Trial, trial};
 use super::{Description, Reading};
 use crate::error::CliError;
@@ -62,7 +62,10 @@ pub(super) fn measure(
 
 /// Looks for the highest rate without loss.
 fn search(mut at: impl FnMut(f64) -> Result<Trial, CliError>) -> Result<Reading, CliError> {
-    let reading = |trial: Trial| Reading { figure: trial.rate(), latency: Some(trial.latency) };
+    let reading = |trial: Trial| {
+        let figure = Reading::of(trial.rate());
+        Reading { latency: Some(trial.latency), ..figure }
+    };
     let full = at(f64::INFINITY)?;
     if full.received == 0 {
         return Err(CliError::failed(WHAT, "no frame of this size came through"));

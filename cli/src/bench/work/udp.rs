@@ -8,9 +8,9 @@ use std::time::{Duration, Instant};
 
 use io_backends::lab::netns::in_netns;
 
+use super::super::cases::{Case, FCS};
 use super::super::lab::Lab;
 use super::super::peers::{Host, Rig};
-use super::super::plan::{Case, FCS};
 use super::{Description, Reading, WARM_UP, broken};
 use crate::error::CliError;
 
@@ -58,7 +58,7 @@ pub(super) fn measure(
     if rate <= 0.0 {
         return Err(CliError::failed(WHAT, "nothing came through"));
     }
-    Ok(Reading { figure: rate, latency: None })
+    Ok(Reading::of(rate))
 }
 
 fn watch(lab: &Lab, received: &AtomicU64, duration: Duration) -> Result<f64, CliError> {

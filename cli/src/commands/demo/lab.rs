@@ -3,6 +3,7 @@
 use std::net::Ipv4Addr;
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
+use std::time::Duration;
 
 use io_backends::attachment::Netns;
 
@@ -12,6 +13,8 @@ use crate::rundir::{self, RunDir};
 
 /// What failures are about.
 const DEMO: &str = "demo";
+/// How long the switch may take to start or to end.
+const PATIENCE: Duration = Duration::from_secs(20);
 
 /// One of the two hosts.
 pub(super) struct Host {
@@ -51,7 +54,7 @@ impl Lab {
         // From here on there may be something to remove.
         let lab = Lab { switch, hosts, stop: Arc::clone(stop), removed: false };
         lab.check()?;
-        own::finish(DEMO, command)?;
+        own::finish(DEMO, command, PATIENCE)?;
         lab.check()?;
         Ok(lab)
     }
@@ -68,7 +71,7 @@ impl Lab {
     /// Takes everything away.
     pub(super) fn remove(mut self) -> Result<(), CliError> {
         self.removed = true;
-        own::take_down(DEMO, &rundir::parent(), &self.switch)
+        own::take_down(DEMO, &rundir::parent(), &self.switch, PATIENCE)
     }
 }
 
@@ -76,7 +79,7 @@ impl Drop for Lab {
     fn drop(&mut self) {
         if !self.removed && self.run_dir().state().is_some() {
             // The failure that led here is the one that is told.
-            let _ = own::take_down(DEMO, &rundir::parent(), &self.switch);
+            let _ = own::take_down(DEMO, &rundir::parent(), &self.switch, PATIENCE);
         }
     }
 }

@@ -1,0 +1,119 @@
+//! The place of a virtual machine's monitor: a process that holds a TAP's descriptor.
+//!
+//! A TAP's frames for a namespace are the kernel's as soon as they are written,
+//! so no process there can keep a switch waiting. A monitor can: the switch
+//! reaches its TAP through a macvtap port, and what it does not read piles up
+//! in the TAP's ring. The monitor here is a Netloom with two ports, that TAP
+//! and the host's own.
+
+use std::fmt::Write;
+
+use io_backends::attachment::Netns;
+use rustix::process::{Pid, Signal, kill_process};
+
+use super::super::lab::Lab;
+use super::netloom::host_port;
+use super::switch::Switch;
+use super::{Host, Rig, Wiring};
+use crate::error::CliError;
+
+/// The TAP's netdev.
+pub(super) const TAP: &str = "vm";
+
+/// The monitor's process.
+pub(in super::super) struct Guest(Pid);
+
+impl Guest {
+    /// Stops it as SIGSTOP does, until the value is dropped.
+    pub(in super::super) fn stop(&self) -> Result<Standstill, CliError> {
+        let refused = |_| CliError::failed("the receiver", "can't be stopped");
+        kill_process(self.0, Signal::STOP).map_err(refused)?;
+        Ok(Standstill(self.0))
+    }
+}
+
+/// A process that stands still; it goes on when this is dropped.
+pub(in super::super) struct Standstill(Pid);
+
+impl Drop for Standstill {
+    fn drop(&mut self) {
+        // One that has ended meanwhile needs no telling.
+        let _ = kill_process(self.0, Signal::CONT);
+    }
+}
+
+/// Starts the monitor of the last host; the namespace where its TAP's netdev is.
+pub(super) fn start<'l>(
+    rig: &mut Rig<'l>,
+    lab: &'l Lab,
+    name: &str,
+    wiring: &Wiring,
+) -> Result<Netns, CliError> {
+    let netns = rig.middle(lab, name)?;
+    let host = rig.hosts.last().ok_or_else(|| CliError::failed(name, "needs a host"))?;
+    let switch = Switch::up(lab, &file(&netns, host, wiring))?;
+    rig.guest = Some(Guest(switch.process()?));
+    rig.keep(switch);
+    Ok(netns)
+}
+
+/// What the monitor reads. One worker is all that one TAP with one queue needs.
+fn file(netns: &Netns, host: &Host, wiring: &Wiring) -> String {
+    let mut text = "[switch]\nworkers = 1\n".to_owned();
+    let _ = write!(
+        text,
+        "\n[[port]]\nname = \"{TAP}\"\nkind = \"tap\"\nnetns = \"{netns}\"\nifname = \"{TAP}\"\n\
+         mtu = {}\n",
+        wiring.mtu
+    );
+    text + &host_port("host", host, wiring)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::net::Ipv4Addr;
+
+    use rustix::process::getpid;
+    use switch_core::Mac;
+
+    use super::*;
+    use crate::config::parse_file;
+
+    #[test]
+    fn the_monitors_file_is_one_that_netloom_reads() {
+        let named = |name: &str| Netns::Name(name.into());
+        let host = Host {
+            netns: named("host"),
+            address: Ipv4Addr::new(10, 9, 0, 4),
+            mac: Mac::new([2, 0, 0, 0, 9, 4]),
+        };
+        let wiring = Wiring { hosts: 4, queues: None, mtu: 1500, idle_ports: 0, guest: true };
+        let text = file(&named("middle"), &host, &wiring);
+        let read = parse_file("bench".as_ref(), &text).unwrap();
+        assert_eq!(read.config.ports.len(), 2);
+        assert_eq!(read.config.ports[0].link.netns, Some(named("middle")));
+    }
+
+    #[test]
+    fn a_process_stands_still_and_goes_on() {
+        let mut child = std::process::Command::new("sleep").arg("1000").spawn().unwrap();
+        let process = Pid::from_child(&child);
+        assert_ne!(process, getpid());
+        let state = || {
+            let text = std::fs::read_to_string(format!("/proc/{}/stat", child.id())).unwrap();
+            text.rsplit_once(") ").and_then(|(_, rest)| rest.chars().next()).unwrap()
+        };
+        let becomes = |wanted: bool| {
+            let deadline = std::time::Instant::now() + std::time::Duration::from_secs(5);
+            while (state() == 'T') != wanted {
+                assert!(std::time::Instant::now() < deadline, "{}", state());
+            }
+        };
+        let standstill = Guest(process).stop().unwrap();
+        becomes(true);
+        drop(standstill);
+        becomes(false);
+        child.kill().unwrap();
+        child.wait().unwrap();
+    }
+}
