@@ -8,7 +8,7 @@ use serde_json::Value;
 use tests::lab::{FILES, Lab, PROGRAM, eventually, has};
 
 /// Runs of a tenth of a second, one of each.
-const BRIEFLY: [&str; 12] = [
+const BRIEFLY: [&str; 14] = [
     "--rounds",
     "1",
     "--duration",
@@ -21,6 +21,8 @@ const BRIEFLY: [&str; 12] = [
     "1",
     "--addresses",
     "256",
+    "--ports",
+    "20",
 ];
 
 /// What only benches leave: their directories.
@@ -65,6 +67,19 @@ fn everybody_is_measured_and_nothing_stays() {
             assert!(median.is_some_and(|median| median > 0.0), "{measurement}: {row}");
             assert_eq!(row["netloom_ratio"].is_null(), *name == "netloom", "{measurement}: {row}");
         }
+    }
+    for (measurement, circumstance, first, second) in [
+        ("idle-ports", "idle_ports", Value::from(0), Value::from(20)),
+        ("stopped-receiver-rate", "receiver", "reads".into(), "stopped".into()),
+        ("stopped-receiver-latency", "receiver", "reads".into(), "stopped".into()),
+    ] {
+        let rows = rows(&document, measurement);
+        let found: Vec<_> = rows.iter().map(|row| row[circumstance].clone()).collect();
+        assert_eq!(found, [first, second], "{measurement}");
+        assert!(rows.iter().all(|row| row["contestant"] == "netloom"), "{measurement}");
+        assert!(rows[0]["undisturbed_ratio"].is_null(), "{measurement}: {rows:?}");
+        let ratio = rows[1]["undisturbed_ratio"].as_f64();
+        assert!(ratio.is_some_and(|ratio| ratio > 0.0), "{measurement}: {rows:?}");
     }
     let page = fs::read_to_string(lab.path(&report)).expect("the report");
     for row in rows(&document, "fdb-capacity") {
@@ -119,6 +134,54 @@ fn after_a_kill_the_next_one_cleans_up() {
     nothing_is_left(&lab);
 }
 
+/// Whether some netloom stands still.
+fn one_is_stopped(lab: &Lab) -> bool {
+    let entries = fs::read_dir(lab.path("/proc")).expect("the lab's /proc").flatten();
+    let stats = entries.filter_map(|entry| fs::read_to_string(entry.path().join("stat")).ok());
+    stats.into_iter().any(|stat| stat.contains("(netloom) T"))
+}
+
+/// Whether the namespace of the ports that are to be idle is there, and they are being made.
+fn idle_ports_are_made(lab: &Lab) -> bool {
+    let entries = fs::read_dir(lab.path("/run/netns")).into_iter().flatten().flatten();
+    entries.into_iter().any(|entry| entry.file_name().to_string_lossy().ends_with("-idle-0"))
+}
+
+#[test]
+fn an_interrupt_ends_a_standstill() {
+    let lab = Lab::new();
+    let words = [PROGRAM, "bench", "stopped-receiver", "--duration", "3", "--rounds", "1"];
+    let bench = lab.spawn(&words);
+    eventually("a standstill", 30, || one_is_stopped(&lab));
+    bench.signal("INT");
+    assert!(bench.wait(30).refused(1).contains("interrupted"));
+    nothing_is_left(&lab);
+}
+
+#[test]
+fn an_interrupt_does_not_wait_for_all_idle_ports() {
+    let lab = Lab::new();
+    let bench = lab.spawn(&[PROGRAM, "bench", "idle-ports", "--ports", "4000"]);
+    eventually("idle ports", 30, || idle_ports_are_made(&lab));
+    bench.signal("INT");
+    assert!(bench.wait(30).refused(1).contains("interrupted"));
+    nothing_is_left(&lab);
+}
+
+#[test]
+fn who_was_killed_in_a_standstill_is_cleaned_up_after() {
+    let lab = Lab::new();
+    let words = [PROGRAM, "bench", "stopped-receiver", "--duration", "3", "--rounds", "1"];
+    let bench = lab.spawn(&words);
+    eventually("a standstill", 30, || one_is_stopped(&lab));
+    bench.signal("KILL");
+    drop(bench);
+    assert!(one_is_stopped(&lab));
+    let words = [&["bench", "rtt", "--against", "none"], &BRIEFLY[..]].concat();
+    lab.netloom(&words).ok();
+    nothing_is_left(&lab);
+}
+
 #[test]
 fn nobody_may_not() {
     let lab = Lab::new();
@@ -140,6 +203,8 @@ fn mistakes_touch_nothing() {
         &["bench", "loop", "--workers", "0"],
         &["bench", "loop", "--sizes", "63"],
         &["bench", "rtt", "--rounds", "0"],
+        &["bench", "idle-ports", "--ports", "0"],
+        &["bench", "idle-ports", "--against", "vde"],
     ] {
         lab.netloom(words).refused(2);
     }

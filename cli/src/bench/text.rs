@@ -129,8 +129,8 @@ pub(super) fn figure_text(figure: f64, unit: &str) -> String {
         "seconds" => format!("{:.2} ms", figure * 1e3),
         "bit/s" => format!("{:.2} Gb/s", figure / 1e9),
         "addresses" => output::count(figure as u64),
-        _ if figure < 1e3 => format!("{figure:.0} /s"),
-        _ if figure < 1e6 => format!("{:.0} k/s", figure / 1e3),
+        _ if figure < 999.5 => format!("{figure:.0} /s"),
+        _ if figure < 999.5e3 => format!("{:.0} k/s", figure / 1e3),
         _ => format!("{:.2} M/s", figure / 1e6),
     }
 }

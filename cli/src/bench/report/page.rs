@@ -4,8 +4,9 @@ use std::fmt::Write;
 
 use super::super::document::{Document, LatencyDoc, MeasurementDoc, RowDoc};
 use super::super::text::{figure_text, is_disturbed, lost_text, machine, ratio_text, share_text};
-use super::plots::{self, Bar, Line};
+use super::plots::{self, Bar, Layout, Line};
 use super::{by_case, case_text, colour, sizes};
+use crate::error::CliError;
 use crate::output;
 
 const STYLE: &str = include_str!("page.css");
@@ -72,7 +73,9 @@ fn section(page: &mut String, document: &Document, measurement: &MeasurementDoc)
         let title = case_text(rows[0]);
         if !over_size || rows[0].frame_size == sizes.first().copied() {
             let bars: Vec<Bar> = rows.iter().map(|row| bar(document, row)).collect();
-            figure(page, &title, measurement.title, plots::bars(&bars, measurement.unit));
+            figure(page, &title, measurement.title, |layout| {
+                plots::bars(&bars, measurement.unit, layout)
+            });
         }
         if rows.iter().any(|row| row.latency.is_some()) {
             latencies(page, document, &rows, &title);
@@ -136,8 +139,16 @@ fn over_sizes(page: &mut String, document: &Document, measurement: &MeasurementD
             }
         }
     }
-    let places: Vec<String> = sizes.iter().map(|size| format!("{size} B")).collect();
-    drawn_lines(page, "by frame size", measurement.title, lines, &places, measurement.unit, false);
+    let places: Vec<String> = sizes.iter().map(u32::to_string).collect();
+    drawn_lines(
+        page,
+        "by frame size, bytes",
+        measurement.title,
+        lines,
+        &places,
+        measurement.unit,
+        false,
+    );
 }
 
 fn latencies(page: &mut String, document: &Document, rows: &[&RowDoc], title: &str) {
@@ -183,33 +194,35 @@ fn drawn_lines(
     }
     legend += "</ul>\n";
     let lines: Vec<Line> = lines.into_iter().map(|(_, line)| line).collect();
-    figure(page, title, about, plots::lines(&lines, places, unit, log));
+    figure(page, title, about, |layout| plots::lines(&lines, places, unit, log, layout));
     *page += &legend;
 }
 
-/// A plot with its heading; one that can't be drawn says why.
+/// A plot with its heading, drawn for wide and for narrow pages; one that can't be drawn says why.
 fn figure(
     page: &mut String,
     title: &str,
     about: &str,
-    plot: Result<String, crate::error::CliError>,
+    plot: impl Fn(Layout) -> Result<String, CliError>,
 ) {
     let mut heading = title.to_owned();
     if let Some(first) = heading.get_mut(..1) {
         first.make_ascii_uppercase();
     }
     let heading = escape(&heading);
-    let shown = match title {
-        "" => String::new(),
-        _ => format!("<h3>{heading}</h3>\n"),
-    };
-    let plot = match plot {
-        Ok(plot) => plot,
-        Err(error) => format!("<p>{}</p>\n", escape(&error.to_string())),
-    };
+    if !title.is_empty() {
+        let _ = writeln!(page, "<h3>{heading}</h3>");
+    }
     let label = format!("{} {heading}", escape(about));
-    let plot = plot.replacen("<svg ", &format!("<svg role=\"img\" aria-label=\"{label}\" "), 1);
-    let _ = write!(page, "{shown}<figure>\n{plot}</figure>\n");
+    *page += "<figure>\n";
+    for (layout, class) in [(Layout::Wide, "broad"), (Layout::Narrow, "slim")] {
+        let plot =
+            plot(layout).unwrap_or_else(|error| format!("<p>{}</p>", escape(&error.to_string())));
+        let named = format!("<svg role=\"img\" aria-label=\"{label}\" ");
+        let plot = plot.replacen("<svg ", &named, 1);
+        let _ = writeln!(page, "<div class=\"{class}\">{plot}</div>");
+    }
+    *page += "</figure>\n";
 }
 
 fn table(page: &mut String, measurement: &MeasurementDoc) {

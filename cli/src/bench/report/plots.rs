@@ -16,13 +16,40 @@ const TEXT: RGBColor = RGBColor(1, 2, 3);
 /// Stands for the colour of the page's thin lines.
 const THIN: RGBColor = RGBColor(4, 5, 6);
 
-const WIDTH: u32 = 820;
 const FONT: (&str, i32) = ("sans-serif", 13);
-/// Room for names left of bars, and for figures right of them; pixels.
-const NAMES: i32 = 150;
-const FIGURES: f64 = 1.42;
+/// What a letter takes in that font, on average and rather too much; pixels.
+const LETTER: usize = 7;
 const BAR: u32 = 34;
+/// With its name above it.
+const NAMED_BAR: u32 = 54;
 const AXIS: u32 = 30;
+
+/// What a plot is drawn for.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(super) enum Layout {
+    /// A page as wide as it likes to be.
+    Wide,
+    /// A telephone.
+    Narrow,
+}
+
+impl Layout {
+    /// Pixels.
+    fn width(self) -> u32 {
+        match self {
+            Layout::Wide => 820,
+            Layout::Narrow => 360,
+        }
+    }
+
+    /// Labels along the axis of bars.
+    fn labels(self) -> usize {
+        match self {
+            Layout::Wide => 8,
+            Layout::Narrow => 4,
+        }
+    }
+}
 
 /// A bar with its spread.
 pub(super) struct Bar {
@@ -46,19 +73,26 @@ type Plot<'a> = DrawingArea<SVGBackend<'a>, plotters::coord::Shift>;
 type Failure = Box<dyn std::error::Error>;
 
 /// Bars from left to right, one below the other.
-pub(super) fn bars(bars: &[Bar], unit: &str) -> Result<String, CliError> {
-    draw(bars.len() as u32 * BAR + AXIS + 10, |area| draw_bars(area, bars, unit))
+pub(super) fn bars(bars: &[Bar], unit: &str, layout: Layout) -> Result<String, CliError> {
+    let bar = match layout {
+        Layout::Wide => BAR,
+        Layout::Narrow => NAMED_BAR,
+    };
+    draw(layout, bars.len() as u32 * bar + AXIS + 10, |area| draw_bars(area, bars, unit, layout))
 }
 
-fn draw_bars(area: &Plot<'_>, bars: &[Bar], unit: &str) -> Result<(), Failure> {
-    let most =
-        bars.iter().filter_map(|bar| bar.figure).map(|(_, _, most)| most).fold(0.0, f64::max);
+fn draw_bars(area: &Plot<'_>, bars: &[Bar], unit: &str, layout: Layout) -> Result<(), Failure> {
+    let room = Room::of(bars, unit, layout);
+    let figures = bars.iter().filter_map(|bar| bar.figure);
+    let most = figures.map(|(median, _, most)| median.max(most)).fold(0.0, f64::max);
     let end = if most > 0.0 { most } else { 1.0 };
     let mut chart = ChartBuilder::on(area)
-        .margin_left(NAMES)
+        .margin_left(room.names)
+        // The last label is drawn around its place.
+        .margin_right(24)
         .margin_top(5)
         .x_label_area_size(AXIS)
-        .build_cartesian_2d(0.0..end * FIGURES, 0.0..bars.len() as f64)?;
+        .build_cartesian_2d(0.0..end * room.stretch, 0.0..bars.len() as f64)?;
     chart
         .configure_mesh()
         .disable_y_mesh()
@@ -66,26 +100,30 @@ fn draw_bars(area: &Plot<'_>, bars: &[Bar], unit: &str) -> Result<(), Failure> {
         .light_line_style(TRANSPARENT)
         .bold_line_style(THIN)
         .axis_style(THIN)
-        .x_labels(8)
-        .x_label_formatter(&|figure| {
-            if *figure <= end { axis_text(*figure, unit) } else { String::new() }
-        })
+        .x_labels(layout.labels())
+        .x_label_formatter(&|figure| axis_text(*figure, unit))
         .label_style(font())
         .draw()?;
     for (number, bar) in bars.iter().enumerate() {
         let top = (bars.len() - number) as f64;
-        let middle = top - 0.5;
-        let (x, y) = chart.backend_coord(&(0.0, middle));
-        area.draw(&Text::new(bar.name.clone(), (x - 8, y), font().pos(right_of_text())))?;
+        // From the upper to the lower edge, in parts of what a bar has.
+        let (upper, lower) = match layout {
+            Layout::Wide => (top - 0.18, top - 0.82),
+            Layout::Narrow => (top - 0.48, top - 0.88),
+        };
+        let middle = f64::midpoint(upper, lower);
+        let (left, y) = chart.backend_coord(&(0.0, middle));
+        let (name_at, name_pos) = match layout {
+            Layout::Wide => ((left - 8, y), right_of_text()),
+            Layout::Narrow => ((left, chart.backend_coord(&(0.0, top - 0.26)).1), left_of_text()),
+        };
+        area.draw(&Text::new(bar.name.clone(), name_at, font().pos(name_pos)))?;
         let Some((median, least, greatest)) = bar.figure else {
-            area.draw(&Text::new(bar.note.clone(), (x + 6, y), font().pos(left_of_text())))?;
+            area.draw(&Text::new(bar.note.clone(), (left + 6, y), font().pos(left_of_text())))?;
             continue;
         };
         let colour = RGBColor(bar.colour.0, bar.colour.1, bar.colour.2);
-        chart.draw_series([Rectangle::new(
-            [(0.0, top - 0.18), (median, top - 0.82)],
-            colour.filled(),
-        )])?;
+        chart.draw_series([Rectangle::new([(0.0, upper), (median, lower)], colour.filled())])?;
         let whisker = |from: (f64, f64), to: (f64, f64)| PathElement::new([from, to], TEXT);
         chart.draw_series([
             whisker((least, middle), (greatest, middle)),
@@ -93,10 +131,38 @@ fn draw_bars(area: &Plot<'_>, bars: &[Bar], unit: &str) -> Result<(), Failure> {
             whisker((greatest, middle - 0.12), (greatest, middle + 0.12)),
         ])?;
         let (x, y) = chart.backend_coord(&(greatest.max(median), middle));
-        let text = format!("{}  {}", figure_text(median, unit), bar.note);
-        area.draw(&Text::new(text.trim_end().to_owned(), (x + 8, y), font().pos(left_of_text())))?;
+        area.draw(&Text::new(beside(bar, median, unit), (x + 8, y), font().pos(left_of_text())))?;
     }
     Ok(())
+}
+
+/// What stands right of a bar.
+fn beside(bar: &Bar, median: f64, unit: &str) -> String {
+    format!("{}  {}", figure_text(median, unit), bar.note).trim_end().to_owned()
+}
+
+/// The room around bars.
+struct Room {
+    /// For names left of them, pixels.
+    names: i32,
+    /// How many times the longest bar's length the axis is, so that what stands
+    /// right of that bar finds room.
+    stretch: f64,
+}
+
+impl Room {
+    fn of(bars: &[Bar], unit: &str, layout: Layout) -> Room {
+        let pixels = |letters: usize| (letters * LETTER + 16) as i32;
+        let names = match layout {
+            Layout::Wide => bars.iter().map(|bar| pixels(bar.name.chars().count())).max(),
+            Layout::Narrow => None,
+        };
+        let names = names.unwrap_or(2).min(layout.width() as i32 / 2);
+        let texts = bars.iter().filter_map(|bar| Some(beside(bar, bar.figure?.0, unit)));
+        let text = texts.map(|text| pixels(text.chars().count())).max().unwrap_or(0);
+        let all = f64::from(layout.width() as i32 - names - 24);
+        Room { names, stretch: all / (all - f64::from(text)).max(all / 4.0) }
+    }
 }
 
 /// Lines over places that have names; with `log`, the figures' scale is logarithmic.
@@ -105,8 +171,9 @@ pub(super) fn lines(
     places: &[String],
     unit: &str,
     log: bool,
+    layout: Layout,
 ) -> Result<String, CliError> {
-    draw(340, |area| draw_lines(area, lines, places, unit, log))
+    draw(layout, 340, |area| draw_lines(area, lines, places, unit, log))
 }
 
 fn draw_lines(
@@ -178,11 +245,12 @@ where
 }
 
 fn draw(
+    layout: Layout,
     height: u32,
     paint: impl FnOnce(&Plot<'_>) -> Result<(), Failure>,
 ) -> Result<String, CliError> {
     let mut text = String::new();
-    let area = SVGBackend::with_string(&mut text, (WIDTH, height)).into_drawing_area();
+    let area = SVGBackend::with_string(&mut text, (layout.width(), height)).into_drawing_area();
     let painted = paint(&area).and_then(|()| Ok(area.present()?));
     drop(area);
     painted.map_err(|error| CliError::failed("a plot", error.to_string()))?;
@@ -215,5 +283,43 @@ fn axis_text(figure: f64, unit: &str) -> String {
         "addresses" => output::count(figure as u64),
         _ if figure < 1e6 => short(figure / 1e3, "k/s"),
         _ => short(figure / 1e6, "M/s"),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Where texts begin or end, and what they say.
+    fn texts(svg: &str) -> Vec<(f64, bool, String)> {
+        let one = |part: &str| {
+            let (attributes, rest) = part.split_once('>')?;
+            let x = attributes.split_once("x=\"")?.1.split('"').next()?.parse().ok()?;
+            let is_end = attributes.contains("text-anchor=\"end\"");
+            Some((x, is_end, rest.split_once('<')?.0.trim().to_owned()))
+        };
+        svg.split("<text ").skip(1).filter_map(one).collect()
+    }
+
+    #[test]
+    fn names_and_figures_stay_inside() {
+        let bar = |name: &str, most: f64| Bar {
+            name: name.into(),
+            colour: (0, 0, 0),
+            figure: Some((most * 0.8, 0.0, most)),
+            note: "(12.34×)".into(),
+        };
+        let names = ["plain", "netloom-io-uring-w1, 1,000 idle ports"];
+        for layout in [Layout::Wide, Layout::Narrow] {
+            let svg = bars(&names.map(|name| bar(name, 1e6)), "frames/s", layout).unwrap();
+            for (x, is_end, text) in texts(&svg) {
+                let long = (text.chars().count() * (LETTER - 1)) as f64;
+                let (left, right) = if is_end { (x - long, x) } else { (x, x + long) };
+                let is_label = text.ends_with("/s");
+                let inside = left >= 0.0 && right <= f64::from(layout.width());
+                assert!(inside || is_label, "{layout:?}: {text:?} from {left} to {right}");
+            }
+            assert!(names.iter().all(|name| svg.contains(name)), "{layout:?}");
+        }
     }
 }

@@ -97,12 +97,12 @@ fn a_page_needs_nothing_else() {
 fn many_sizes_make_lines_and_latencies_percentiles() {
     let mut rows: Vec<RowDoc> =
         [64, 128, 256].map(|size| row("netloom", size, Some(1e6), None)).to_vec();
-    assert_eq!(page(&document(rows.clone())).matches("<svg").count(), 2);
+    assert_eq!(page(&document(rows.clone())).matches("<svg").count(), 4);
     let latency = LatencyDoc { p50: 1e-6, p90: 2e-6, p99: 3e-6, p999: 1e-3, max: 1e-3, count: 9 };
     rows.truncate(1);
     rows[0].latency = Some(latency);
     let page = page(&document(rows));
-    assert_eq!(page.matches("<svg").count(), 2);
+    assert_eq!(page.matches("<svg").count(), 4);
     assert!(page.contains("99.9 %"));
 }
 
