@@ -34,12 +34,16 @@ fn case_text(row: &RowDoc) -> String {
     if let Some(size) = row.frame_size {
         words.push(format!("frames of {size} bytes"));
     }
-    match row.flows {
-        Some(1) => words.push("one flow".into()),
-        Some(flows) => words.push(format!("{flows} flows")),
-        None => {}
-    }
+    words.extend(flows_text(row));
     words.join(", ")
+}
+
+/// How many flows there were, if that was counted.
+fn flows_text(row: &RowDoc) -> Option<String> {
+    match row.flows? {
+        1 => Some("one flow".into()),
+        flows => Some(format!("{flows} flows")),
+    }
 }
 
 /// The rows by frame size and flows, in the order of their first.

@@ -5,7 +5,7 @@ use std::fmt::Write;
 use super::super::document::{Document, LatencyDoc, MeasurementDoc, RowDoc};
 use super::super::text::{figure_text, is_disturbed, lost_text, machine, ratio_text, share_text};
 use super::plots::{self, Bar, Layout, Line};
-use super::{by_case, case_text, colour, sizes};
+use super::{by_case, case_text, colour, flows_text, sizes};
 use crate::error::CliError;
 use crate::output;
 
@@ -82,7 +82,13 @@ fn section(page: &mut String, document: &Document, measurement: &MeasurementDoc)
         }
     }
     if over_size {
-        over_sizes(page, document, measurement, &sizes);
+        let mut flows: Vec<_> = measurement.rows.iter().map(|row| row.flows).collect();
+        flows.sort_unstable();
+        flows.dedup();
+        for flows in flows {
+            let rows = measurement.rows.iter().filter(|row| row.flows == flows).collect();
+            over_sizes(page, document, measurement, rows, &sizes);
+        }
     }
     table(page, measurement);
 }
@@ -104,6 +110,11 @@ fn name(row: &RowDoc) -> String {
     name
 }
 
+/// Whether it shares its colour with a row that comes first.
+fn is_variation(row: &RowDoc) -> bool {
+    row.queues.is_some_and(|queues| queues > 1) || row.undisturbed_ratio.is_some()
+}
+
 /// What a figure is of another, as far as there is another.
 fn ratio(row: &RowDoc) -> Option<String> {
     row.undisturbed_ratio.map(share_text).or_else(|| row.netloom_ratio.map(ratio_text))
@@ -123,9 +134,19 @@ fn bar(document: &Document, row: &RowDoc) -> Bar {
     }
 }
 
-fn over_sizes(page: &mut String, document: &Document, measurement: &MeasurementDoc, sizes: &[u32]) {
+/// Figures of rows with as many flows, over the size of their frames.
+fn over_sizes(
+    page: &mut String,
+    document: &Document,
+    measurement: &MeasurementDoc,
+    rows: Vec<&RowDoc>,
+    sizes: &[u32],
+) {
+    let flows = rows.first().and_then(|row| flows_text(row));
+    let flows = flows.map_or_else(String::new, |flows| format!("{flows}, "));
+    let title = format!("{flows}by frame size in bytes");
     let mut lines: Vec<(String, Line)> = Vec::new();
-    for row in &measurement.rows {
+    for row in rows {
         let Some(figure) = row.figure else { continue };
         let at = sizes.iter().position(|size| Some(*size) == row.frame_size).unwrap_or(0);
         let name = name(row);
@@ -134,21 +155,13 @@ fn over_sizes(page: &mut String, document: &Document, measurement: &MeasurementD
             Some((_, line)) => line.points.push(point),
             None => {
                 let colour = colour(document, &row.contestant);
-                let dashed = name != row.contestant;
+                let dashed = is_variation(row);
                 lines.push((name, Line { colour, dashed, points: vec![point] }));
             }
         }
     }
     let places: Vec<String> = sizes.iter().map(u32::to_string).collect();
-    drawn_lines(
-        page,
-        "by frame size, bytes",
-        measurement.title,
-        lines,
-        &places,
-        measurement.unit,
-        false,
-    );
+    drawn_lines(page, &title, measurement.title, lines, &places, measurement.unit, false);
 }
 
 fn latencies(page: &mut String, document: &Document, rows: &[&RowDoc], title: &str) {
@@ -156,7 +169,7 @@ fn latencies(page: &mut String, document: &Document, rows: &[&RowDoc], title: &s
         let times = percentiles(&row.latency?).map(|(_, time)| (time, time, time));
         let points = times.into_iter().enumerate().collect();
         let colour = colour(document, &row.contestant);
-        Some((name(row), Line { colour, dashed: row.undisturbed_ratio.is_some(), points }))
+        Some((name(row), Line { colour, dashed: is_variation(row), points }))
     };
     let lines = rows.iter().filter_map(line).collect();
     let any = rows.iter().find_map(|row| row.latency);
@@ -229,7 +242,7 @@ fn table(page: &mut String, measurement: &MeasurementDoc) {
     let shown = |figure: Option<f64>| {
         figure.map_or_else(|| "–".to_owned(), |figure| figure_text(figure, measurement.unit))
     };
-    *page += "<details>\n<summary>All figures</summary>\n<div class=\"wide\"><table>\n<tr><th>Case</th>\
+    *page += "<details>\n<summary>All figures</summary>\n<div class=\"wide\"><table class=\"figures\">\n<tr><th>Case</th>\
               <th>Switch</th><th class=\"number\">Median</th><th class=\"number\">Least</th>\
               <th class=\"number\">Greatest</th><th class=\"number\">";
     *page += if is_disturbed(measurement) { "Of undisturbed" } else { "Netloom is" };
@@ -278,7 +291,7 @@ fn contestants(page: &mut String, document: &Document) {
             "<tr><td>{}</td><td>{}</td><td>{}</td></tr>",
             escape(&contestant.name),
             escape(contestant.version.as_deref().unwrap_or("–")),
-            lines.join("<br>"),
+            lines.iter().map(|line| format!("<p>{line}</p>")).collect::<String>(),
         );
     }
     *page += "</table></div>\n";

@@ -157,7 +157,8 @@ impl Room {
             Layout::Wide => bars.iter().map(|bar| pixels(bar.name.chars().count())).max(),
             Layout::Narrow => None,
         };
-        let names = names.unwrap_or(2).min(layout.width() as i32 / 2);
+        // The axis' first label is drawn around its place.
+        let names = names.unwrap_or(8).min(layout.width() as i32 / 2);
         let texts = bars.iter().filter_map(|bar| Some(beside(bar, bar.figure?.0, unit)));
         let text = texts.map(|text| pixels(text.chars().count())).max().unwrap_or(0);
         let all = f64::from(layout.width() as i32 - names - 24);

@@ -119,6 +119,20 @@ fn who_is_compared_with_itself_says_so() {
 }
 
 #[test]
+fn each_number_of_flows_has_lines_of_its_own() {
+    let mut rows = Vec::new();
+    for size in [64, 128, 256] {
+        for flows in [1, 8] {
+            rows.push(RowDoc { flows: Some(flows), ..row("netloom", size, Some(1e6), None) });
+        }
+    }
+    let page = page(&document(rows));
+    for title in ["One flow, by frame size in bytes</h3>", "8 flows, by frame size in bytes</h3>"] {
+        assert_eq!(page.matches(title).count(), 1, "{title}");
+    }
+}
+
+#[test]
 fn nothing_measured_is_a_page_too() {
     let page = page(&document(vec![row("netloom", 64, None, None)]));
     assert!(page.contains("a &lt;broken&gt; switch &amp; co"));
