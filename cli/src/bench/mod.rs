@@ -35,6 +35,7 @@ use crate::own;
 pub(crate) use document::Document;
 pub use plan::{Peer, Plan, What};
 pub(crate) use plan::{engine_arg, seconds_arg, workers_arg};
+pub(crate) use report::PageFile;
 
 /// What failures are about.
 const BENCH: &str = "bench";

@@ -1,14 +1,9 @@
 //! `netloom bench`.
 
-use std::fs::File;
-use std::io::{self, Write};
-use std::path::Path;
-
-use io_backends::error::describe;
 use rustix::thread::CapabilitySet;
 
 use crate::args::{Bench, Global};
-use crate::bench::{self, Peer, Plan};
+use crate::bench::{self, PageFile, Peer, Plan};
 use crate::error::CliError;
 use crate::{output, own};
 
@@ -28,11 +23,10 @@ pub(super) fn run(global: &Global, arguments: &Bench) -> Result<(), CliError> {
             ("CAP_BPF", CapabilitySet::BPF),
         ],
     )?;
-    let page = arguments.report.as_deref().map(create).transpose()?;
+    let page = arguments.report.as_deref().map(PageFile::open).transpose()?;
     let document = bench::run(global, &plan(arguments))?;
-    if let (Some(mut file), Some(path)) = (page, &arguments.report) {
-        file.write_all(bench::as_page(&document).as_bytes())
-            .map_err(|error| unwritten(path, &error))?;
+    if let Some(page) = page {
+        page.write(&bench::as_page(&document))?;
     }
     output::show(global, &document, |paint| bench::as_text(&document, paint))
 }
@@ -47,15 +41,6 @@ fn refuse_peers(arguments: &Bench) -> Result<(), CliError> {
         }
         false => Ok(()),
     }
-}
-
-/// Opens the page's file before anything is measured for it.
-fn create(path: &Path) -> Result<File, CliError> {
-    File::create(path).map_err(|error| unwritten(path, &error))
-}
-
-fn unwritten(path: &Path, error: &io::Error) -> CliError {
-    CliError::failed(path.display().to_string(), describe(error))
 }
 
 fn plan(arguments: &Bench) -> Plan {

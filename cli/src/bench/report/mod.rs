@@ -1,9 +1,12 @@
 //! A bench as one page that needs nothing else: plots, tables, and what they stand on.
 
+mod file;
 mod page;
 mod plots;
 
 use super::document::{Document, MeasurementDoc, RowDoc};
+
+pub(crate) use file::PageFile;
 
 /// The page.
 pub(super) fn page(document: &Document) -> String {
