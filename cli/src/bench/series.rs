@@ -2,7 +2,7 @@
 
 use hdrhistogram::Histogram;
 
-use super::cases::{Case, Work};
+use super::cases::{Case, Receiver, Work};
 use super::document::{LatencyDoc, RowDoc, TallyDoc};
 use super::stats::{Summary, ratio};
 use super::work::{self, Reading, Tally};
@@ -74,7 +74,7 @@ impl Series {
             queues: self.case.queues,
             flows: self.case.flows,
             idle_ports: self.case.idle_ports,
-            receiver: self.case.receiver.map(|receiver| receiver.name()),
+            receiver: self.case.receiver.map(Receiver::name),
             figure: Summary::of(&self.samples),
             samples: self.samples.clone(),
             netloom_ratio: ours.and_then(|ours| ratio(&ours.samples, &self.samples)),
@@ -121,7 +121,7 @@ fn percentiles(latency: &Histogram<u64>) -> LatencyDoc {
 
 #[cfg(test)]
 mod tests {
-    use super::super::cases::Receiver;
+
     use super::*;
 
     fn series(entry: usize, case: Case, samples: &[Option<f64>]) -> Series {
