@@ -86,7 +86,10 @@ fn configuration(stats: &StatsDoc, variant: &Variant, wiring: &Wiring) -> String
         1 => "1 worker".to_owned(),
         many => format!("{many} workers"),
     };
-    let chosen = |given: &Option<String>| if given.is_some() { "" } else { " (its own choice)" };
+    let chosen = |given: &Option<String>| match given.as_deref() {
+        None | Some("auto") => " (its own choice)",
+        Some(_) => "",
+    };
     let queues = wiring.queues.filter(|queues| *queues > 1);
     let own_workers = if queues.is_some() && variant.workers.is_none() {
         " (one a queue)"
