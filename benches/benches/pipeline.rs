@@ -10,6 +10,7 @@
 use std::sync::Barrier;
 use std::time::{Duration, Instant};
 
+use benches::bare::BareLoop;
 use benches::rig::{Lane, Rig};
 use benches::rounds::{self, Spread, round};
 use criterion::{Criterion, Throughput};
@@ -38,7 +39,8 @@ fn main() {
     for &(name, addresses, capacity) in sizes() {
         against_bare(name, addresses, capacity, rounds, time);
     }
-    println!("\nframes a second of two workers against one, median (min–max) of {rounds} rounds");
+    println!("\nframes a second of two threads against one, median (min–max) of {rounds} rounds");
+    println!("{:<5}{:>26}{:>26}{:>24}", "", "pipeline", "bare loops", "ratio");
     for &(name, addresses, capacity) in sizes() {
         two_against_one(name, addresses, capacity, rounds, time);
     }
@@ -70,6 +72,11 @@ fn one_run(lane: &mut Lane) -> (Duration, usize) {
     (lane.forward(frames), frames)
 }
 
+fn one_bare_run(lane: &mut Lane, bare: &mut BareLoop) -> (Duration, usize) {
+    let frames = lane.refill();
+    (lane.forward_bare(bare, frames), frames)
+}
+
 /// Nanoseconds a frame, of runs that together take some `time`.
 fn one_round(time: Duration, mut run: impl FnMut() -> (Duration, usize)) -> f64 {
     let until = Instant::now() + time;
@@ -87,10 +94,7 @@ fn against_bare(name: &str, addresses: u64, capacity: u32, rounds: usize, time: 
     let mut pairs = Vec::new();
     for _ in 0..rounds {
         let pipeline = one_round(time, || one_run(lane));
-        let loops = one_round(time, || {
-            let frames = lane.refill();
-            (lane.forward_bare(&mut bare, frames), frames)
-        });
+        let loops = one_round(time, || one_bare_run(lane, &mut bare));
         pairs.push((pipeline, loops));
     }
     assert_eq!(bare.misses(), 0);
@@ -102,25 +106,45 @@ fn against_bare(name: &str, addresses: u64, capacity: u32, rounds: usize, time: 
 }
 
 /// Two workers, each on a thread with its own queues of the same four ports,
-/// share FDB and configuration.
+/// share FDB and configuration. Beside them two bare loops, which share
+/// nothing: what two CPUs of this machine are of one.
 fn two_against_one(name: &str, addresses: u64, capacity: u32, rounds: usize, time: Duration) {
     let mut rig = Rig::new(addresses, capacity, PORTS, 2);
-    let mut ratios = Vec::new();
+    let mut bare = [rig.bare(addresses), rig.bare(addresses)];
+    let mut pairs = Vec::new();
     for _ in 0..rounds {
-        let alone = one_round(time, || one_run(&mut rig.lanes[0]));
-        let start = Barrier::new(2);
-        let each: Vec<f64> = std::thread::scope(|scope| {
-            let start = &start;
-            let run = |lane: &'_ mut Lane| {
-                start.wait();
-                one_round(time, || one_run(lane))
-            };
-            let threads: Vec<_> =
-                rig.lanes.iter_mut().map(|lane| scope.spawn(move || run(lane))).collect();
-            threads.into_iter().map(|thread| thread.join().expect("a worker")).collect()
-        });
-        let together: f64 = each.iter().map(|nanos| 1.0 / nanos).sum();
-        ratios.push(together * alone);
+        let mut workers: Vec<_> =
+            rig.lanes.iter_mut().map(|lane| move || one_round(time, || one_run(lane))).collect();
+        let workers = speed_up(&mut workers);
+        let mut loops: Vec<_> = rig
+            .lanes
+            .iter_mut()
+            .zip(&mut bare)
+            .map(|(lane, bare)| move || one_round(time, || one_bare_run(lane, bare)))
+            .collect();
+        pairs.push((workers, speed_up(&mut loops)));
     }
-    println!("{name:<5}{:>26}", Spread::of(ratios));
+    let workers = Spread::of(pairs.iter().map(|pair| pair.0));
+    let loops = Spread::of(pairs.iter().map(|pair| pair.1));
+    let ratio = Spread::of(pairs.iter().map(|pair| pair.0 / pair.1));
+    println!("{name:<5}{workers:>26}{loops:>26}{ratio:>24}");
+}
+
+/// How many times the frames of the first alone all do together, each on a
+/// thread; what they return are nanoseconds a frame.
+fn speed_up(all: &mut [impl FnMut() -> f64 + Send]) -> f64 {
+    let alone = all[0]();
+    let start = Barrier::new(all.len());
+    let together = std::thread::scope(|scope| {
+        let start = &start;
+        let begin = |run| scope.spawn(move || timed_after(start, run));
+        let threads: Vec<_> = all.iter_mut().map(begin).collect();
+        threads.into_iter().map(|thread| 1.0 / thread.join().expect("a worker")).sum::<f64>()
+    });
+    together * alone
+}
+
+fn timed_after(start: &Barrier, run: &mut impl FnMut() -> f64) -> f64 {
+    start.wait();
+    run()
 }

@@ -173,6 +173,10 @@ pub struct Bench {
     #[arg(long = "ports", value_name = "COUNT", default_value = "1000")]
     #[arg(value_parser = clap::value_parser!(u16).range(1..=4000))]
     pub idle_ports: u16,
+    /// Keep idle CPUs from sleeping meanwhile, so that waking them stays out of the figures:
+    /// on virtual machines it can be most of a round trip
+    #[arg(long)]
+    pub awake: bool,
     /// Write a page with plots into this file
     #[arg(long, value_name = "FILE.html")]
     pub report: Option<PathBuf>,

@@ -90,6 +90,17 @@ fn everybody_is_measured_and_nothing_stays() {
 }
 
 #[test]
+fn cpus_may_be_kept_awake_meanwhile() {
+    let lab = Lab::new();
+    let words =
+        [&["bench", "rtt", "--against", "none", "--awake", "--json"], &BRIEFLY[..]].concat();
+    let document = lab.run(&[&[PROGRAM], &words[..]].concat()).json();
+    assert_eq!(document["machine"]["awake"], true);
+    assert!(rows(&document, "rtt").iter().all(|row| row["figure"]["median"].is_number()));
+    nothing_is_left(&lab);
+}
+
+#[test]
 fn who_is_missing_is_told() {
     let lab = Lab::new();
     // Somewhere without any other program.

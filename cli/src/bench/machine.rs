@@ -19,10 +19,12 @@ pub(super) struct Machine {
     pub(super) kernel: Option<String>,
     /// How many threads wanted a CPU in the minute before, on average.
     pub(super) load: Option<f64>,
+    /// Whether idle CPUs are kept from halting.
+    pub(super) awake: bool,
 }
 
-/// Looks at this one.
-pub(super) fn this() -> Machine {
+/// Looks at this one, where idle CPUs are kept `awake` or not.
+pub(super) fn this(awake: bool) -> Machine {
     let cpu = fs::read_to_string("/proc/cpuinfo").unwrap_or_default();
     let memory = fs::read_to_string("/proc/meminfo").unwrap_or_default();
     let load = fs::read_to_string("/proc/loadavg").unwrap_or_default();
@@ -35,6 +37,7 @@ pub(super) fn this() -> Machine {
         memory: kib.map(|kib: u64| kib * 1024),
         kernel: kernel(),
         load: load.split(' ').next().and_then(|text| text.parse().ok()),
+        awake,
     }
 }
 
@@ -56,7 +59,7 @@ mod tests {
 
     #[test]
     fn this_machine_says_what_it_is() {
-        let machine = this();
+        let machine = this(false);
         assert!(machine.memory.is_some_and(|bytes| bytes > 1 << 20));
         assert!(machine.kernel.is_some_and(|kernel| kernel.contains('.')));
         assert!(machine.cpus.is_some_and(|cpus| cpus > 0));

@@ -10,6 +10,7 @@
 //! What is absent: nothing here forwards but the cable of the plain loop, and
 //! Netloom is measured as users run it, as a program of its own.
 
+mod awake;
 mod cases;
 mod document;
 mod lab;

@@ -78,6 +78,8 @@ pub struct Plan {
     pub addresses: u32,
     /// How many ports are idle, for what they cost.
     pub idle_ports: u16,
+    /// Whether idle CPUs are kept from sleeping.
+    pub awake: bool,
 }
 
 /// Seconds on the command line, whole or not.
@@ -150,6 +152,7 @@ pub(super) mod tests {
             flows: Vec::new(),
             addresses: 64,
             idle_ports: 10,
+            awake: false,
         }
     }
 

@@ -4,6 +4,7 @@ use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 use std::time::{Instant, SystemTime};
 
+use super::awake::keep_awake;
 use super::cases::{Group, Work};
 use super::document::{ContestantDoc, Document, MeasurementDoc, RowDoc};
 use super::lab::Lab;
@@ -21,7 +22,8 @@ use crate::error::CliError;
 /// When the lab can't be made or removed, Netloom itself does not start, or the user interrupts.
 pub(super) fn run(plan: &Plan, stop: &Arc<AtomicBool>, silent: bool) -> Result<Document, CliError> {
     let (began, date) = (Instant::now(), SystemTime::now());
-    let machine = machine::this();
+    let machine = machine::this(plan.awake);
+    let _awake = plan.awake.then(keep_awake).transpose()?;
     leftovers::remove();
     let lab = Lab::make(Arc::clone(stop))?;
     let measured = measure_all(plan, &lab, silent);

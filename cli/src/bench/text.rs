@@ -39,7 +39,8 @@ pub(super) fn machine(document: &Document) -> String {
     let cpus = machine.cpus.map_or(String::new(), |cpus| format!("{cpus} × "));
     let virtual_machine = if machine.virtual_machine { " in a virtual machine" } else { "" };
     let kernel = machine.kernel.clone().unwrap_or_default();
-    format!("{cpus}{cpu}{virtual_machine}, Linux {kernel}")
+    let awake = if machine.awake { ", idle CPUs kept awake" } else { "" };
+    format!("{cpus}{cpu}{virtual_machine}, Linux {kernel}{awake}")
 }
 
 fn table(measurement: &MeasurementDoc, paint: Paint) -> String {

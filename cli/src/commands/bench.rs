@@ -57,5 +57,6 @@ fn plan(arguments: &Bench) -> Plan {
         flows: arguments.flows.clone(),
         addresses: arguments.addresses,
         idle_ports: arguments.idle_ports,
+        awake: arguments.awake,
     }
 }

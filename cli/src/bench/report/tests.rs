@@ -34,7 +34,7 @@ fn document(rows: Vec<RowDoc>) -> Document {
         netloom: "1.2.3",
         date: "2026-01-02T03:04:05Z".into(),
         command: "netloom bench loop".into(),
-        machine: machine::this(),
+        machine: machine::this(false),
         rounds: 5,
         duration: 1.0,
         seconds: 77.0,
