@@ -165,14 +165,14 @@ pub struct Bench {
     #[arg(long, value_name = "COUNTS", value_delimiter = ',')]
     #[arg(value_parser = clap::value_parser!(u16).range(1..=1000))]
     pub flows: Vec<u16>,
-    /// Where to stop looking for an FDB's capacity, for fdb
-    #[arg(long, value_name = "COUNT", default_value = "131072")]
+    /// Where to stop looking for an FDB's capacity, for fdb [default: 131072]
+    #[arg(long, value_name = "COUNT")]
     #[arg(value_parser = clap::value_parser!(u32).range(64..=4_194_304))]
-    pub addresses: u32,
-    /// How many idle ports there are, for idle-ports
-    #[arg(long = "ports", value_name = "COUNT", default_value = "1000")]
+    pub addresses: Option<u32>,
+    /// How many idle ports there are, for idle-ports [default: 1000]
+    #[arg(long = "ports", value_name = "COUNT")]
     #[arg(value_parser = clap::value_parser!(u16).range(1..=4000))]
-    pub idle_ports: u16,
+    pub idle_ports: Option<u16>,
     /// Keep idle CPUs from sleeping meanwhile, so that waking them stays out of the figures:
     /// on virtual machines it can be most of a round trip
     #[arg(long)]

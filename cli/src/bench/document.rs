@@ -50,6 +50,8 @@ pub(super) struct MeasurementDoc {
     pub(super) less_is_better: bool,
     pub(super) how: &'static str,
     pub(super) bound: &'static str,
+    /// A figure that reaches this means as much or more.
+    pub(super) ceiling: Option<f64>,
     pub(super) rows: Vec<RowDoc>,
 }
 

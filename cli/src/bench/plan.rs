@@ -96,7 +96,11 @@ pub(crate) fn engine_arg(text: &str) -> Result<String, String> {
 
 /// A value of `workers` in `[switch]`.
 pub(crate) fn workers_arg(text: &str) -> Result<String, String> {
-    setting("workers", text, "not a number from 1 to 256, a list of CPUs like 0-1,3, or auto")
+    setting(
+        "workers",
+        text,
+        "not a number from 1 to 256, a list of CPUs like 0-1,3, or auto; repeat --workers for several",
+    )
 }
 
 /// `text`, if it is what a file can say of `key`.

@@ -99,6 +99,7 @@ fn measure_all(plan: &Plan, lab: &Lab, silent: bool) -> Result<Measured, CliErro
             less_is_better: told.less_is_better,
             how: told.how,
             bound: told.bound,
+            ceiling: (told.unit == "addresses").then_some(plan.addresses.into()),
             rows,
         });
     }

@@ -13,6 +13,9 @@ pub(super) fn text(document: &Document, paint: Paint) -> String {
         let direction = if measurement.less_is_better { ", less is better" } else { "" };
         text += &format!("{}{direction}\n", paint.bold(measurement.title));
         text += &table(measurement, paint);
+        for note in notes(measurement) {
+            text += &format!("{note}\n");
+        }
         text.push('\n');
     }
     for contestant in &document.contestants {
@@ -77,6 +80,30 @@ fn table(measurement: &MeasurementDoc, paint: Paint) -> String {
     table.render(paint, better)
 }
 
+/// What a reader of the table could take wrongly.
+fn notes(measurement: &MeasurementDoc) -> Vec<String> {
+    let mut notes = Vec::new();
+    let rows = &measurement.rows;
+    let variants = rows.iter().filter(|row| row.contestant.starts_with("netloom-"));
+    if let Some(first) = rows.first().filter(|first| {
+        !is_disturbed(measurement) && variants.clone().any(|row| row.contestant != first.contestant)
+    }) {
+        notes.push(format!("NETLOOM IS: what {} is of the row's.", first.contestant));
+    }
+    if rows.iter().any(|row| row.latency.is_some()) {
+        notes.push("P99: of all rounds together, each row at its own rate.".into());
+    }
+    if rows.iter().any(|row| is_at_ceiling(row, measurement)) {
+        notes.push("≥: the search went no further (--addresses).".into());
+    }
+    notes
+}
+
+/// Whether the figure is only where the search for it ended.
+fn is_at_ceiling(row: &RowDoc, measurement: &MeasurementDoc) -> bool {
+    measurement.ceiling.zip(row.figure).is_some_and(|(ceiling, figure)| figure.median >= ceiling)
+}
+
 fn cells(row: &RowDoc, measurement: &MeasurementDoc) -> Vec<String> {
     let number = |number: Option<String>| number.unwrap_or_else(|| NONE.into());
     let shown = |figure: f64| figure_text(figure, measurement.unit);
@@ -85,8 +112,10 @@ fn cells(row: &RowDoc, measurement: &MeasurementDoc) -> Vec<String> {
         _ if is_disturbed(measurement) => {
             row.undisturbed_ratio.map_or_else(String::new, share_text)
         }
+        _ if is_at_ceiling(row, measurement) => String::new(),
         _ => row.netloom_ratio.map_or_else(String::new, ratio_text),
     };
+    let least = if is_at_ceiling(row, measurement) { "≥ " } else { "" };
     vec![
         number(row.frame_size.map(|size| size.to_string())),
         number(row.queues.map(|queues| queues.to_string())),
@@ -94,7 +123,7 @@ fn cells(row: &RowDoc, measurement: &MeasurementDoc) -> Vec<String> {
         number(row.idle_ports.map(|ports| output::count(ports.into()))),
         number(row.receiver.map(Into::into)),
         row.contestant.clone(),
-        number(row.figure.map(|figure| shown(figure.median))),
+        number(row.figure.map(|figure| format!("{least}{}", shown(figure.median)))),
         number(row.figure.map(|figure| shown(figure.min))),
         number(row.figure.map(|figure| shown(figure.max))),
         number(row.latency.map(|latency| figure_text(latency.p99, "seconds"))),

@@ -3,7 +3,7 @@
 use rustix::thread::CapabilitySet;
 
 use crate::args::{Bench, Global};
-use crate::bench::{self, PageFile, Peer, Plan};
+use crate::bench::{self, PageFile, Peer, Plan, What};
 use crate::error::CliError;
 use crate::{output, own};
 
@@ -13,6 +13,7 @@ use crate::{output, own};
 /// Exit 2 when peers are named where there are none, 4 without the privileges, 1 when Netloom does not start or the user interrupts.
 pub(super) fn run(global: &Global, arguments: &Bench) -> Result<(), CliError> {
     refuse_peers(arguments)?;
+    refuse_idle_options(arguments)?;
     own::needs(
         "bench",
         "to make namespaces and TAPs, to send frames and to have the kernel send them back",
@@ -33,7 +34,11 @@ pub(super) fn run(global: &Global, arguments: &Bench) -> Result<(), CliError> {
 
 /// Nobody is told of peers that would not be measured.
 fn refuse_peers(arguments: &Bench) -> Result<(), CliError> {
-    let named = arguments.against.iter().flatten().any(|peer| *peer != Peer::None);
+    let peers = arguments.against.as_deref().unwrap_or_default();
+    let named = peers.iter().any(|peer| *peer != Peer::None);
+    if named && peers.contains(&Peer::None) {
+        return Err(CliError::usage("--against", "none and peers exclude each other"));
+    }
     match arguments.what.is_netloom_alone() && named {
         true => {
             Err(CliError::usage("--against", "what is measured here compares Netloom with itself")
@@ -43,20 +48,98 @@ fn refuse_peers(arguments: &Bench) -> Result<(), CliError> {
     }
 }
 
+/// Nobody believes to have set what is not looked at.
+fn refuse_idle_options(arguments: &Bench) -> Result<(), CliError> {
+    use What::{Fdb, IdlePorts, Loop, Matrix, Rtt, StoppedReceiver, Tcp, Throughput, Udp};
+    let what = arguments.what;
+    let given = [
+        (
+            "--sizes",
+            !arguments.sizes.is_empty(),
+            &[Loop, Udp, Throughput, IdlePorts, StoppedReceiver][..],
+        ),
+        ("--queues", !arguments.queues.is_empty(), &[Loop]),
+        ("--flows", !arguments.flows.is_empty(), &[Tcp, Udp, Rtt]),
+        ("--addresses", arguments.addresses.is_some(), &[Fdb]),
+        ("--ports", arguments.idle_ports.is_some(), &[IdlePorts]),
+    ];
+    for (option, is_given, used_by) in given {
+        if is_given && what != Matrix && !used_by.contains(&what) {
+            let hint = format!("leave {option} out; `netloom bench --help` says what it is for");
+            return Err(CliError::usage(option, "is not for what is measured here").hint(hint));
+        }
+    }
+    Ok(())
+}
+
+/// Without those said twice.
+fn once<T: PartialEq + Clone>(list: &[T]) -> Vec<T> {
+    let mut all = Vec::new();
+    for item in list {
+        if !all.contains(item) {
+            all.push(item.clone());
+        }
+    }
+    all
+}
+
 fn plan(arguments: &Bench) -> Plan {
     let everybody = || vec![Peer::KernelBridge, Peer::Ovs, Peer::Vde, Peer::Plain];
     Plan {
         what: arguments.what,
-        peers: arguments.against.clone().unwrap_or_else(everybody),
-        engines: arguments.engines.clone(),
-        workers: arguments.workers.clone(),
+        peers: arguments.against.as_deref().map_or_else(everybody, once),
+        engines: once(&arguments.engines),
+        workers: once(&arguments.workers),
         duration: arguments.duration,
         rounds: arguments.rounds.into(),
-        sizes: arguments.sizes.clone(),
-        queues: arguments.queues.clone(),
-        flows: arguments.flows.clone(),
-        addresses: arguments.addresses,
-        idle_ports: arguments.idle_ports,
+        sizes: once(&arguments.sizes),
+        queues: once(&arguments.queues),
+        flows: once(&arguments.flows),
+        addresses: arguments.addresses.unwrap_or(131_072),
+        idle_ports: arguments.idle_ports.unwrap_or(1000),
         awake: arguments.awake,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::Parser;
+
+    use super::*;
+    use crate::args::{Cli, Command};
+
+    fn bench(words: &str) -> Bench {
+        let line = ["netloom", "bench"].into_iter().chain(words.split(' '));
+        match Cli::try_parse_from(line).expect("a command line").command {
+            Command::Bench(bench) => bench,
+            other => panic!("{other:?}"),
+        }
+    }
+
+    #[test]
+    fn options_that_would_do_nothing_are_refused() {
+        for words in [
+            "tcp --sizes 64",
+            "rtt --queues 2",
+            "loop --flows 2",
+            "loop --addresses 64",
+            "fdb --ports 3",
+        ] {
+            let error = refuse_idle_options(&bench(words)).unwrap_err();
+            assert_eq!(error.what, words.split(' ').nth(1).unwrap());
+        }
+        for words in
+            ["matrix --sizes 64 --queues 2 --flows 1 --ports 3", "loop --sizes 64 --queues 1"]
+        {
+            assert!(refuse_idle_options(&bench(words)).is_ok(), "{words}");
+        }
+        assert!(refuse_peers(&bench("loop --against none,vde")).is_err());
+    }
+
+    #[test]
+    fn what_is_said_twice_is_measured_once() {
+        let plan = plan(&bench("loop --against vde,vde --engine epoll,epoll --sizes 64,128,64"));
+        assert_eq!((plan.peers, plan.engines), (vec![Peer::Vde], vec!["epoll".to_owned()]));
+        assert_eq!(plan.sizes, [64, 128]);
     }
 }

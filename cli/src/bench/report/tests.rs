@@ -49,6 +49,7 @@ fn document(rows: Vec<RowDoc>) -> Document {
             less_is_better: false,
             how: "How it came about.",
             bound: "What bounds it.",
+            ceiling: None,
             rows,
         }],
     }

@@ -46,9 +46,10 @@ pub(super) const CAPACITY: Description = Description {
     how: "One host sends a frame from each of some addresses, none is lost; another then sends a \
           frame to each of them. As long as a third host hears none of these, the switch \
           remembers all the addresses (RFC 2889, 5.7). The search begins with 64 addresses, a \
-          switch that has just started each time, and ends at the number that --addresses says \
-          (131,072), which then means that many or more.",
-    bound: "The configured size of the table: for Netloom, fdb-capacity, 65,536 by default.",
+          switch that has just started each time, ends within a 128th of the truth, and goes no \
+          further than --addresses says, 131,072 unless given: that figure means as many or more.",
+    bound: "The configured size of the table: for Netloom, fdb-capacity, 65,536 by default, of which \
+            the hosts' own addresses take three.",
 };
 
 pub(super) const LEARNING: Description = Description {
