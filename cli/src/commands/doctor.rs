@@ -56,6 +56,11 @@ fn checks() -> Vec<Check> {
         needed("TAP", probe::tap(), "no TAP ports, or slow ones"),
         needed("CAP_NET_ADMIN", capability(CapabilitySet::NET_ADMIN), "no port can be made"),
         needed(
+            "CAP_NET_BROADCAST",
+            capability(CapabilitySet::NET_BROADCAST),
+            "no switch: it could not follow its netdevs",
+        ),
+        needed(
             "CAP_SYS_ADMIN",
             capability(CapabilitySet::SYS_ADMIN),
             "no namespaces, no macvtap ports",

@@ -1,7 +1,8 @@
 //! `netloom man [DIR]`.
 
-use std::io::{self, IsTerminal};
+use std::io::{self, IsTerminal, Write};
 use std::path::Path;
+use std::process::{Command, Stdio};
 
 use io_backends::error::describe;
 
@@ -11,7 +12,7 @@ use crate::error::CliError;
 use crate::manual;
 use crate::output;
 
-/// Prints the man page, or writes every page into `dir`.
+/// Shows the man page on a terminal, prints it elsewhere, or writes every page into `dir`.
 ///
 /// # Errors
 /// Exit 1 or 4 when a page can't be written.
@@ -34,10 +35,18 @@ fn write(global: &Global, dir: &Path) -> Result<(), CliError> {
 
 fn print(global: &Global) -> Result<(), CliError> {
     let page = manual::page().map_err(|error| CliError::failed("man page", describe(&error)))?;
-    let page = String::from_utf8_lossy(&page).into_owned();
-    output::show(global, &page, |_| page.clone())?;
-    if io::stdout().is_terminal() {
-        output::hint(global, "to read it: netloom man | man -l -");
+    if io::stdout().is_terminal() && !global.json && shown_by_man(&page).unwrap_or(false) {
+        return Ok(());
     }
-    Ok(())
+    let page = String::from_utf8_lossy(&page).into_owned();
+    output::show(global, &page, |_| page.clone())
+}
+
+/// Has `man` show the page; `false` or an error where it can't.
+fn shown_by_man(page: &[u8]) -> io::Result<bool> {
+    let mut man = Command::new("man").args(["-l", "-"]).stdin(Stdio::piped()).spawn()?;
+    if let Some(mut stdin) = man.stdin.take() {
+        stdin.write_all(page)?;
+    }
+    Ok(man.wait()?.success())
 }

@@ -39,10 +39,18 @@ impl<T> Key<T> {
     }
 }
 
+/// Whether somebody wrote a VID, or a range of them.
+fn is_vids(word: &str) -> bool {
+    word.split('-').all(|vid| vid.parse::<u16>().is_ok())
+}
+
 /// The mistake of a word that is none of `known`; `owner` is whose keys they are.
 pub(crate) fn unknown(at: usize, word: &str, known: &[&str], owner: &str) -> Mistake {
     let hint = match likely(word, known.iter().copied()) {
         Some(key) => did_you_mean(key),
+        None if is_vids(word) && known.contains(&"trunk") => {
+            "several VIDs are joined by +, as in trunk=10+20-29".into()
+        }
         None => format!("{owner} takes {}", listed(known, "and")),
     };
     Mistake::new(at, format!("unknown key {}", super::value::quoted(word))).hint(hint)

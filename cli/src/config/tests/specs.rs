@@ -150,6 +150,10 @@ fn mistakes_in_the_keys() {
         ("a=tap,acess=10", "unknown key \"acess\"\nhint: did you mean \"access\"?".to_owned()),
         ("a=tap,mac_limit=1", "unknown key \"mac_limit\"\nhint: did you mean \"mac-limit\"?".into()),
         (
+            "a=tap,trunk=10,20-29",
+            "unknown key \"20-29\"\nhint: several VIDs are joined by +, as in trunk=10+20-29".into(),
+        ),
+        (
             "a=fd:3,frobnicate",
             "unknown key \"frobnicate\"\nhint: kind fd takes access, bcast-flood, flood, isolated, \
              learning, mac-limit, mcast-flood, native, tpid, transparent, trunk and tunnel"
