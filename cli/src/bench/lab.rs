@@ -103,6 +103,7 @@ impl Lab {
             if left.is_zero() {
                 return Ok(());
             }
+            // The time is what a measurement takes; its pieces are for an interrupt to be seen.
             thread::sleep(left.min(LOOK));
         }
     }

@@ -88,6 +88,7 @@ impl Drop for Process {
         }
         let deadline = Instant::now() + PATIENCE;
         while matches!(self.child.try_wait(), Ok(None)) && Instant::now() < deadline {
+            // The kernel tells of a child's end by a signal alone, which is the program's own.
             thread::sleep(LOOK);
         }
         let _ = self.child.kill();

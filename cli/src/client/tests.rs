@@ -94,6 +94,7 @@ fn a_switch_at_work_is_waited_for() {
     let at_work = thread::spawn(move || {
         theirs.write_all(HELLO.as_bytes()).unwrap();
         for _ in 0..10 {
+            // Together longer than the client waits for one byte, each less: that is the case.
             thread::sleep(Duration::from_millis(60));
             theirs.write_all(b" ").unwrap();
         }

@@ -77,6 +77,7 @@ fn allocates_nothing<E: FdEngine + 'static>(make: fn() -> Result<E, Error>) {
         let frame = frames::plain([0xff; 6], 60, 1);
         for _ in 0..20 {
             rig.at_rest();
+            // Many times a worker's patience. One still awake would only try less here.
             thread::sleep(Duration::from_millis(2));
             let sent = rig.frames();
             socket.send(&frame).expect("a netdev that is up");

@@ -50,6 +50,7 @@ fn check(engine: EngineKind, workers: usize, queues: [u16; 2]) {
                 let (socket, stop) = (&sockets[from], &stop);
                 scope.spawn(move || send(socket, sides[from], begun, stop))
             });
+            // No event is waited for: traffic runs for so long.
             thread::sleep(TIME);
             stop.store(true, Ordering::Relaxed);
             senders.into_iter().for_each(|sender| sender.join().expect("a sender"));

@@ -11,7 +11,8 @@ mod throughput;
 mod udp;
 mod wire;
 
-use std::time::Duration;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::{Duration, Instant};
 
 use hdrhistogram::Histogram;
 
@@ -52,6 +53,15 @@ impl Tally {
     pub(super) fn with(self, other: Tally) -> Tally {
         Tally { sent: self.sent + other.sent, lost: self.lost + other.lost }
     }
+}
+
+/// How much a count grows a second, after a time for the traffic to get going.
+fn growth(lab: &Lab, count: &AtomicU64, duration: Duration) -> Result<f64, CliError> {
+    lab.wait(WARM_UP)?;
+    let (before, began) = (count.load(Ordering::Relaxed), Instant::now());
+    lab.wait(duration)?;
+    let (after, taken) = (count.load(Ordering::Relaxed), began.elapsed());
+    Ok((after - before) as f64 / taken.as_secs_f64())
 }
 
 /// What a kind of figure is.

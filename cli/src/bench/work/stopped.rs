@@ -163,6 +163,7 @@ fn acquaint(lab: &Lab, sender: &Station, to: &Host) -> Result<(), CliError> {
 fn send(sender: &Station, bytes: &[u8], over: &AtomicBool) -> Result<(), CliError> {
     let mut last = Instant::now();
     while !over.load(Ordering::Relaxed) {
+        // A pause between bursts is what makes the rate; how long it was is measured.
         thread::sleep(PAUSE);
         let due = (last.elapsed().as_secs_f64() * BESIDE) as u64;
         last = Instant::now();

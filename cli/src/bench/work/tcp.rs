@@ -4,14 +4,14 @@ use std::io::{self, Read, Write};
 use std::net::{Shutdown, SocketAddr, TcpListener, TcpStream};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::thread;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use io_backends::lab::netns::in_netns;
 
 use super::super::cases::Case;
 use super::super::lab::Lab;
 use super::super::peers::{Host, Rig};
-use super::{Description, Reading, WARM_UP, broken};
+use super::{Description, Reading, broken, growth};
 use crate::error::CliError;
 
 const WHAT: &str = "TCP";
@@ -49,7 +49,7 @@ pub(super) fn measure(
             scope.spawn(|| send(sender));
             scope.spawn(|| receive(receiver, &received));
         }
-        let rate = watch(lab, &received, duration);
+        let rate = growth(lab, &received, duration);
         // Both directions, so that whoever waits at either end is woken.
         for (sender, receiver) in &streams {
             let _ = sender.shutdown(Shutdown::Both);
@@ -61,15 +61,6 @@ pub(super) fn measure(
         return Err(CliError::failed(WHAT, "nothing came through"));
     }
     Ok(Reading::of(rate * 8.0))
-}
-
-/// Bytes a second, after a time to get going.
-fn watch(lab: &Lab, received: &AtomicU64, duration: Duration) -> Result<f64, CliError> {
-    lab.wait(WARM_UP)?;
-    let (before, began) = (received.load(Ordering::Relaxed), Instant::now());
-    lab.wait(duration)?;
-    let (after, taken) = (received.load(Ordering::Relaxed), began.elapsed());
-    Ok((after - before) as f64 / taken.as_secs_f64())
 }
 
 /// Connected sockets, the sender's first.

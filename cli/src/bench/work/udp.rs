@@ -4,14 +4,14 @@ use std::io;
 use std::net::UdpSocket;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::thread;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use io_backends::lab::netns::in_netns;
 
 use super::super::cases::{Case, FCS};
 use super::super::lab::Lab;
 use super::super::peers::{Host, Rig};
-use super::{Description, Reading, WARM_UP, broken};
+use super::{Description, Reading, broken, growth};
 use crate::error::CliError;
 
 const WHAT: &str = "UDP";
@@ -51,7 +51,7 @@ pub(super) fn measure(
             scope.spawn(|| send(sender, length, &over));
             scope.spawn(|| receive(receiver, &received, &over));
         }
-        let rate = watch(lab, &received, duration);
+        let rate = growth(lab, &received, duration);
         over.store(true, Ordering::Relaxed);
         rate
     })?;
@@ -59,14 +59,6 @@ pub(super) fn measure(
         return Err(CliError::failed(WHAT, "nothing came through"));
     }
     Ok(Reading::of(rate))
-}
-
-fn watch(lab: &Lab, received: &AtomicU64, duration: Duration) -> Result<f64, CliError> {
-    lab.wait(WARM_UP)?;
-    let (before, began) = (received.load(Ordering::Relaxed), Instant::now());
-    lab.wait(duration)?;
-    let (after, taken) = (received.load(Ordering::Relaxed), began.elapsed());
-    Ok((after - before) as f64 / taken.as_secs_f64())
 }
 
 /// A sender and a receiver for each flow.

@@ -130,6 +130,7 @@ fn send(
         let ahead = (sent as f64 / rate) - elapsed.as_secs_f64();
         if ahead > 0.0 {
             match Duration::from_secs_f64(ahead.min(time.as_secs_f64())).checked_sub(SLACK) {
+                // The sender is ahead of its rate; the last bit is spun, since sleep is coarse.
                 Some(pause) => thread::sleep(pause),
                 None => std::hint::spin_loop(),
             }
