@@ -5,9 +5,9 @@ use std::time::Duration;
 
 use criterion::{Criterion, Throughput, criterion_group, criterion_main};
 use switch_core::Frame;
-use switch_core::checksum::{self, Sum};
+use switch_core::frame::checksum::{self, Sum};
+use switch_core::frame::segment::Segmenter;
 use switch_core::frame::{Checksum, Gso, GsoKind, Offload};
-use switch_core::segment::Segmenter;
 
 const HEADERS: usize = 14 + 20 + 20;
 const MSS: usize = 1448;

@@ -6,9 +6,9 @@ use std::cell::RefCell;
 use arbitrary::Arbitrary;
 use libfuzzer_sys::fuzz_target;
 use switch_core::Frame;
-use switch_core::checksum::finish;
+use switch_core::frame::checksum::finish;
 use switch_core::frame::{Checksum, Gso, GsoKind, MAX_FRAME, Offload};
-use switch_core::segment::{MAX_SEGMENTS, Segmenter, measured_len};
+use switch_core::frame::segment::{MAX_SEGMENTS, Segmenter, measured_len};
 
 #[derive(Arbitrary, Debug)]
 struct Input {

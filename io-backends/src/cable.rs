@@ -70,7 +70,7 @@ mod tests {
     use crate::lab::{Place, Wanted};
     use crate::tap;
     use crate::testing::{RawSocket, in_own_netns};
-    use switch_core::memory::Wire;
+    use switch_core::ports::memory::Wire;
 
     fn up(name: &str) {
         let raise = |links: &mut crate::lab::Links| {

@@ -15,7 +15,7 @@ use rustix::net::{
     socket_with,
 };
 use rustix::thread::{UnshareFlags, unshare_unsafe};
-use switch_core::memory::Wire;
+use switch_core::ports::memory::Wire;
 
 use crate::vnet;
 

@@ -145,8 +145,8 @@ mod tests {
 
     use rustix::event::{PollFd, PollFlags, Timespec, poll};
     use switch_core::Frame;
-    use switch_core::memory::Wire;
     use switch_core::port::Port;
+    use switch_core::ports::memory::Wire;
 
     use super::*;
     use crate::fd_port::FdPort;

@@ -4,13 +4,13 @@
 //! All that goes out stands in one queue, in order. Copies are made once for
 //! each form a frame leaves in, not for each port, in slots of the burst.
 
-use crate::checksum;
 use crate::counters::{PortCounters, WorkerCounters};
 use crate::drops::Drop;
 use crate::forward::{self, Admitted, Finishing};
 use crate::frame::Frame;
+use crate::frame::checksum;
+use crate::frame::segment::Segmenter;
 use crate::port::{BURST, Engine, PortId, SLOTS, Tx, TxError};
-use crate::segment::Segmenter;
 use crate::tables::{Class, PortTable, Tables, TagEdit};
 
 /// Slots for copies of frames that leave in more than one form.

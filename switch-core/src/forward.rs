@@ -10,9 +10,9 @@
 use crate::config::L2cp;
 use crate::drops::Drop;
 use crate::fdb::{Fdb, Key, Learned, Sought};
+use crate::frame::segment::{self, Segmenter};
 use crate::frame::{Checksum, Frame, Offload};
 use crate::mac::Mac;
-use crate::segment::{self, Segmenter};
 use crate::tables::{Class, PortTable, Tables, Tag, TagEdit};
 use crate::vlan::{Tci, Tpid, Vid, VlanMode};
 

@@ -6,7 +6,6 @@
 //! [`switch`] the control side that changes both.
 #![forbid(unsafe_code)]
 
-pub mod checksum;
 pub mod config;
 pub mod counters;
 mod delivery;
@@ -16,11 +15,8 @@ pub mod fdb;
 pub mod forward;
 pub mod frame;
 pub mod mac;
-pub mod memory;
-pub mod null;
 pub mod port;
-pub mod round_robin;
-pub mod segment;
+pub mod ports;
 pub mod switch;
 mod sync;
 pub mod tables;

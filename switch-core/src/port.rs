@@ -1,7 +1,7 @@
 //! The boundary to whatever moves bytes: ports, and the engine that turns over all of a worker's ports.
 //!
-//! To add a port kind, implement [`Port`] (see [`crate::null`] and
-//! [`crate::memory`] for the shortest examples) and run the conformance suite
+//! To add a port kind, implement [`Port`] (see [`crate::ports::null`] and
+//! [`crate::ports::memory`] for the shortest examples) and run the conformance suite
 //! of the `tests` package on it. A port never blocks, never queues without
 //! bound and never retries: what it cannot take now, it says so.
 

@@ -8,10 +8,10 @@
 use std::thread;
 use std::time::{Duration, Instant};
 
-use switch_core::checksum::finish;
+use switch_core::frame::checksum::finish;
 use switch_core::frame::{Frame, GsoKind, Offload, Takes};
-use switch_core::memory::Wire;
 use switch_core::port::{Port, PortFault, TxError};
+use switch_core::ports::memory::Wire;
 
 use crate::frames::{ELSEWHERE, finished_payload, plain, unfinished};
 

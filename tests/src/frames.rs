@@ -2,9 +2,9 @@
 //! shares no code with the switch.
 
 use etherparse::{NetHeaders, PacketBuilder, PacketHeaders, TransportHeader};
-use switch_core::checksum::Sum;
+use switch_core::frame::checksum::Sum;
 use switch_core::frame::{Checksum, Gso, GsoKind, Offload};
-use switch_core::memory::Wire;
+use switch_core::ports::memory::Wire;
 
 /// The source address of all frames made here.
 pub const SOURCE: [u8; 6] = [2, 0, 0, 0, 0, 1];

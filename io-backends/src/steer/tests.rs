@@ -2,8 +2,8 @@ use std::collections::BTreeSet;
 use std::time::{Duration, Instant};
 
 use switch_core::Frame;
-use switch_core::memory::Wire;
 use switch_core::port::Port;
+use switch_core::ports::memory::Wire;
 
 use crate::fd_port::FdPort;
 use crate::lab::{Place, Wanted};

@@ -6,7 +6,7 @@ use std::str::FromStr;
 use etherparse::{EtherType, Ethernet2Header, SingleVlanHeader, VlanId, VlanPcp};
 use switch_core::Mac;
 use switch_core::frame::{GsoKind, Offload};
-use switch_core::memory::Wire;
+use switch_core::ports::memory::Wire;
 
 use crate::super_frame::Super;
 

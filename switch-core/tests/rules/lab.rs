@@ -8,9 +8,9 @@ use std::time::Duration;
 use switch_core::config::{BridgeRules, PortRules};
 use switch_core::fdb::{Entry, Seed};
 use switch_core::frame::Takes;
-use switch_core::memory::{MemoryHost, MemoryPort, Wire, cable};
 use switch_core::port::{Port, PortFault, TxError};
-use switch_core::round_robin::RoundRobin;
+use switch_core::ports::memory::{MemoryHost, MemoryPort, Wire, cable};
+use switch_core::ports::round_robin::RoundRobin;
 use switch_core::tables::{Link, PortTable};
 use switch_core::{Frame, PortId, Switch, Worker};
 

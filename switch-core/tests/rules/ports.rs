@@ -4,9 +4,9 @@ use std::time::Duration;
 
 use switch_core::config::{BridgeRules, PortRules};
 use switch_core::frame::Takes;
-use switch_core::memory::{Wire, cable};
-use switch_core::null::NullPort;
 use switch_core::port::{Burst, Engine, MAX_PORTS, Tx, TxError};
+use switch_core::ports::memory::{Wire, cable};
+use switch_core::ports::null::NullPort;
 use switch_core::tables::Link;
 use switch_core::vlan::Allowed;
 use switch_core::{Drop, Frame, Mac, PortId, Tpid, Vid, VlanMode};

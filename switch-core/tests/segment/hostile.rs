@@ -2,9 +2,9 @@
 
 use proptest::prelude::*;
 use switch_core::Frame;
-use switch_core::checksum::finish;
+use switch_core::frame::checksum::finish;
+use switch_core::frame::segment::{MAX_SEGMENTS, Segmenter, measured_len};
 use switch_core::frame::{Checksum, Gso, GsoKind, MAX_FRAME, Offload};
-use switch_core::segment::{MAX_SEGMENTS, Segmenter, measured_len};
 
 use crate::super_frame::{KINDS, Super, any_super};
 

@@ -8,8 +8,8 @@ use std::ops::Range;
 
 use proptest::prelude::*;
 use switch_core::Frame;
+use switch_core::frame::segment::{MAX_HEADERS, MAX_SEGMENTS, Segmenter};
 use switch_core::frame::{Checksum, GsoKind, MAX_FRAME};
-use switch_core::segment::{MAX_HEADERS, MAX_SEGMENTS, Segmenter};
 
 use super_frame::{KINDS, Super, any_super};
 

@@ -7,9 +7,9 @@ use etherparse::{
 };
 use proptest::prelude::*;
 use switch_core::Frame;
-use switch_core::checksum::{Sum, finish};
+use switch_core::frame::checksum::{Sum, finish};
+use switch_core::frame::segment::{Segmenter, measured_len};
 use switch_core::frame::{Checksum, Gso, GsoKind, Offload};
-use switch_core::segment::{Segmenter, measured_len};
 
 /// What can be super-framed: the kind, and whether over IPv4.
 pub const KINDS: [(GsoKind, bool); 4] = [

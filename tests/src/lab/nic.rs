@@ -4,7 +4,7 @@ use io_backends::attachment::Netns;
 use io_backends::lab::netns::in_netns;
 use io_backends::testing::RawSocket;
 use rustix::io::Errno;
-use switch_core::memory::Wire;
+use switch_core::ports::memory::Wire;
 
 use super::{Frame, Lab, eventually, within};
 

@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 
 use io_backends::lab::netns::in_netns;
 use io_backends::testing::RawSocket;
-use switch_core::memory::Wire;
+use switch_core::ports::memory::Wire;
 use tests::lab::{BROADCAST, Frame, Lab, at_rest, mac, within};
 
 const C_TAG: u16 = 0x8100;

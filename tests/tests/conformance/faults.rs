@@ -1,9 +1,9 @@
 //! The suite itself: ports with one fault each, which it must find.
 
-use switch_core::checksum::finish;
+use switch_core::frame::checksum::finish;
 use switch_core::frame::{Frame, Takes};
-use switch_core::memory::MemoryPort;
 use switch_core::port::{Port, PortFault, TxError};
+use switch_core::ports::memory::MemoryPort;
 use tests::conformance::check;
 
 use crate::rigs::memory_rig;

@@ -14,7 +14,7 @@ use rustix::io::{FdFlags, fcntl_setfd};
 use rustix::process::{PidfdFlags, PidfdGetfdFlags, getpid, pidfd_getfd, pidfd_open};
 use switch_core::Port;
 use switch_core::frame::Takes;
-use switch_core::memory::{MemoryHost, MemoryPort, Wire, cable};
+use switch_core::ports::memory::{MemoryHost, MemoryPort, Wire, cable};
 use tests::conformance::{FarEnd, Fate, Rig};
 
 /// The netdev behind the port under test.

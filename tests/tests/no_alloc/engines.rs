@@ -20,7 +20,7 @@ use rustix::io::Errno;
 use switch_core::config::{BridgeRules, PortRules};
 use switch_core::fdb::Seed;
 use switch_core::frame::{GsoKind, Takes};
-use switch_core::memory::Wire;
+use switch_core::ports::memory::Wire;
 use switch_core::tables::Link;
 use switch_core::vlan::Allowed;
 use switch_core::{Port, PortId, Switch, Tpid, Vid, VlanMode};

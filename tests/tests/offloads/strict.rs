@@ -3,7 +3,7 @@
 
 use etherparse::{NetHeaders, PacketHeaders, TransportHeader};
 use switch_core::frame::Checksum;
-use switch_core::memory::Wire;
+use switch_core::ports::memory::Wire;
 
 use crate::Case;
 

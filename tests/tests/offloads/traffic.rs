@@ -9,7 +9,7 @@ use std::time::{Duration, Instant};
 
 use io_backends::testing::RawSocket;
 use switch_core::frame::{Frame, GsoKind};
-use switch_core::memory::Wire;
+use switch_core::ports::memory::Wire;
 use tests::frames::{self, ELSEWHERE};
 use tests::lab::eventually;
 

@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 
 use io_backends::lab::netns::in_netns;
 use io_backends::testing::RawSocket;
-use switch_core::memory::Wire;
+use switch_core::ports::memory::Wire;
 use tests::lab::Lab;
 
 use crate::differences::{Case, Difference};

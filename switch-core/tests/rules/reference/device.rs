@@ -1,9 +1,9 @@
 //! The reference switch's devices: sizes and offloads. Rules 18 and 19.
 
 use switch_core::Frame;
+use switch_core::frame::segment::Segmenter;
 use switch_core::frame::{Checksum, Offload};
-use switch_core::memory::Wire;
-use switch_core::segment::Segmenter;
+use switch_core::ports::memory::Wire;
 
 use super::model::Port;
 use super::tags::word;
@@ -18,7 +18,7 @@ pub fn hand_over(port: &Port, wire: Wire) -> Result<Vec<Wire>, &'static str> {
     let mut segments = Segmenter::new(&frame);
     let longest = match &segments {
         Some(segments) => segments.largest_frame_len(),
-        None => switch_core::segment::measured_len(&frame),
+        None => switch_core::frame::segment::measured_len(&frame),
     };
     let is_tag =
         |at: usize| wire.bytes.len() >= at + 2 && [0x8100, 0x88a8].contains(&word(&wire.bytes, at));

@@ -6,8 +6,8 @@ use proptest::sample::select;
 
 use switch_core::config::{BridgeRules, L2cp, PortRules};
 use switch_core::frame::{Checksum, Gso, GsoKind, Offload, Takes};
-use switch_core::memory::Wire;
 use switch_core::port::TxError;
+use switch_core::ports::memory::Wire;
 use switch_core::tables::Link;
 use switch_core::vlan::{Allowed, VidSet};
 use switch_core::{Mac, Tpid, Vid, VlanMode};

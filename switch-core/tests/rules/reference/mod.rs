@@ -18,8 +18,8 @@ use switch_core::drops::Side;
 use switch_core::explain::{Explanation, explain};
 use switch_core::fdb::Key;
 use switch_core::frame::Checksum;
-use switch_core::memory::Wire;
 use switch_core::port::TxError;
+use switch_core::ports::memory::Wire;
 use switch_core::switch::SwitchStats;
 use switch_core::{Drop, Frame, PortId, Vid};
 

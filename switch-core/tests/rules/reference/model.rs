@@ -7,7 +7,7 @@ use std::collections::BTreeMap;
 use switch_core::Mac;
 use switch_core::config::{BridgeRules, L2cp, PortRules};
 use switch_core::frame::{Checksum, Offload};
-use switch_core::memory::Wire;
+use switch_core::ports::memory::Wire;
 use switch_core::tables::Link;
 
 use super::device::hand_over;

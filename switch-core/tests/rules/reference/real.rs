@@ -6,8 +6,8 @@ use std::time::Duration;
 
 use switch_core::config::BridgeRules;
 use switch_core::fdb::Seed;
-use switch_core::memory::Wire;
 use switch_core::port::{Burst, Engine, Tx, TxError};
+use switch_core::ports::memory::Wire;
 use switch_core::{Frame, PortId, Switch, Worker};
 
 /// An engine of frames in memory. It takes a frame from its slot where that is

@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use switch_core::config::{BridgeRules, PortRules};
-use switch_core::memory::Wire;
+use switch_core::ports::memory::Wire;
 use switch_core::switch::SwitchStats;
 use switch_core::{Drop, Frame, Mac, PortId, Vid};
 

@@ -10,7 +10,7 @@ use crate::frame::{Checksum, Frame};
 /// A one's complement sum of 16-bit words in network byte order.
 ///
 /// ```
-/// use switch_core::checksum::Sum;
+/// use switch_core::frame::checksum::Sum;
 /// let words = [0x00, 0x01, 0xf2, 0x03, 0xf4, 0xf5, 0xf6, 0xf7]; // RFC 1071, 3
 /// assert_eq!(Sum::of(&words).get(), 0xddf2);
 /// assert_eq!(Sum::of(&words[..4]).plus(Sum::of(&words[4..])), Sum::of(&words));
@@ -105,7 +105,7 @@ pub(crate) const UDP_CHECKSUM: u16 = 6;
 ///
 /// `false`, with the frame unchanged, where the checksum lies outside of the
 /// frame, or the frame is a super-frame: cut that by a
-/// [`Segmenter`](crate::segment::Segmenter).
+/// [`Segmenter`](crate::frame::segment::Segmenter).
 pub fn finish(frame: &mut Frame) -> bool {
     if frame.offload.gso.is_some() || !frame.offload.fits(frame.len()) {
         return false;

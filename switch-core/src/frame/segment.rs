@@ -11,7 +11,7 @@
 //! that follows the headers. Work is bounded by [`MAX_SEGMENTS`] and
 //! [`MAX_HEADERS`].
 
-use crate::checksum::{Sum, UDP_CHECKSUM};
+use crate::frame::checksum::{Sum, UDP_CHECKSUM};
 use crate::frame::{Checksum, Frame, Gso, GsoKind, MAX_FRAME};
 
 /// The most segments of one super-frame. 64 KB in the smallest segments Linux

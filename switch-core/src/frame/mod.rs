@@ -1,5 +1,8 @@
 //! A frame: an owned buffer with room in front for tags, and its offload state.
 
+pub mod checksum;
+pub mod segment;
+
 use std::fmt;
 
 /// Bytes free before a received frame: a virtio-net header (12), two pushed
