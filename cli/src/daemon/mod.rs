@@ -6,14 +6,10 @@
 //! [`stop`](Daemon::stop) takes everything away. Frames are the business of
 //! the worker threads alone. All events come in by one poll.
 
-mod documents;
-mod hints;
 mod log;
-mod netdev;
-mod patience;
 mod ports;
 mod requests;
-mod server;
+mod socket;
 mod workers;
 
 use std::os::fd::AsRawFd;
@@ -40,9 +36,10 @@ use crate::rundir::{self, RunDir};
 pub use requests::leftovers;
 
 use log::Log;
-use patience::Patience;
 use ports::Member;
-use server::Server;
+use requests::hints;
+use socket::patience::Patience;
+use socket::server::{self, Server};
 use workers::Workers;
 
 const SIGNALS: Token = Token(0);

@@ -1,5 +1,8 @@
 //! What clients ask for, done.
 
+pub(super) mod documents;
+pub(super) mod hints;
+
 use std::os::fd::OwnedFd;
 
 use io_backends::Attachment;
@@ -14,7 +17,7 @@ use switch_core::frame::MAX_FRAME;
 use switch_core::tables::PortTable;
 use switch_core::{Frame, Mac, Vid};
 
-use super::{Daemon, documents, hints};
+use super::Daemon;
 use crate::api::{Changed, Request, SwitchRow};
 use crate::config::{SwitchConfig, merge, parse_settings, parse_spec};
 use crate::error::CliError;

@@ -6,7 +6,9 @@ use switch_core::config::PortConfig;
 use switch_core::vlan::VlanMode;
 
 /// Hints for these ports, most important first.
-pub(super) fn of<'p>(ports: impl Iterator<Item = &'p PortConfig<Attachment>>) -> Vec<String> {
+pub(in crate::daemon) fn of<'p>(
+    ports: impl Iterator<Item = &'p PortConfig<Attachment>>,
+) -> Vec<String> {
     let ports: Vec<_> = ports.collect();
     mixed_modes(&ports)
         .into_iter()

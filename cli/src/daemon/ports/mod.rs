@@ -1,5 +1,7 @@
 //! A switch's ports: attaching, detaching, following their netdevs, healing them.
 
+mod netdev;
+
 use std::os::fd::OwnedFd;
 use std::time::{Duration, Instant};
 
@@ -13,9 +15,9 @@ use switch_core::tables::Link;
 use switch_core::{Mac, PortId};
 
 use super::Daemon;
-use super::documents::DeviceNow;
-use super::netdev::Netdev;
+use super::requests::documents::DeviceNow;
 use crate::error::CliError;
+use netdev::Netdev;
 
 /// The first wait before a lost port is made again, and the longest.
 const PATIENCE: (Duration, Duration) = (Duration::from_millis(100), Duration::from_secs(2));

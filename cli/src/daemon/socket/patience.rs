@@ -9,24 +9,24 @@ use rustix::net::{SendFlags, send};
 const SIGN: Duration = Duration::from_millis(500);
 
 /// Signs of life on the way to a client that waits: blanks, which mean nothing in JSON.
-pub(super) struct Patience {
+pub(in crate::daemon) struct Patience {
     stream: Option<OwnedFd>,
     next: Instant,
 }
 
 impl Patience {
     /// Told over `stream`, if anybody waits there.
-    pub(super) fn with(stream: Option<OwnedFd>) -> Patience {
+    pub(in crate::daemon) fn with(stream: Option<OwnedFd>) -> Patience {
         Patience { stream, next: Instant::now() + SIGN }
     }
 
     /// Nobody waits.
-    pub(super) fn of_nobody() -> Patience {
+    pub(in crate::daemon) fn of_nobody() -> Patience {
         Patience::with(None)
     }
 
     /// A step is done: says so if nothing was said for a while.
-    pub(super) fn step(&mut self) {
+    pub(in crate::daemon) fn step(&mut self) {
         let now = Instant::now();
         if let Some(stream) = &self.stream
             && now >= self.next

@@ -11,24 +11,24 @@ use switch_core::fdb::Entry;
 use switch_core::tables::named_vids;
 use switch_core::vlan::{Allowed, Vid, VidSet, VlanMode};
 
-use super::workers::Workers;
 use crate::api::{
     AllowedDoc, EgressDoc, ExplainDoc, FdbRow, FdbStatsDoc, FlagsDoc, KernelStats, PortRow,
     PortStats, RemovedStats, StatsDoc, VlanDoc, VlanRow, WorkerDoc,
 };
+use crate::daemon::workers::Workers;
 
 /// What a port's device looks like at present.
 #[derive(Clone, PartialEq, Eq, Debug, Default)]
-pub(super) struct DeviceNow {
-    pub(super) fault: Option<String>,
-    pub(super) up: bool,
-    pub(super) ifname: Option<String>,
-    pub(super) mac: Option<String>,
-    pub(super) mtu: Option<u32>,
-    pub(super) queues: Option<u16>,
+pub(in crate::daemon) struct DeviceNow {
+    pub(in crate::daemon) fault: Option<String>,
+    pub(in crate::daemon) up: bool,
+    pub(in crate::daemon) ifname: Option<String>,
+    pub(in crate::daemon) mac: Option<String>,
+    pub(in crate::daemon) mtu: Option<u32>,
+    pub(in crate::daemon) queues: Option<u16>,
 }
 
-pub(super) fn port_row(port: &PortConfig<Attachment>, device: DeviceNow) -> PortRow {
+pub(in crate::daemon) fn port_row(port: &PortConfig<Attachment>, device: DeviceNow) -> PortRow {
     let state = match (&device.fault, device.up) {
         (Some(_), _) => "fault",
         (None, true) => "up",
@@ -81,7 +81,7 @@ fn flags_doc(rules: &PortRules) -> FlagsDoc {
     }
 }
 
-pub(super) fn fdb_rows(switch: &Switch, now: u32) -> Vec<FdbRow> {
+pub(in crate::daemon) fn fdb_rows(switch: &Switch, now: u32) -> Vec<FdbRow> {
     let tables = switch.tables();
     let row = |entry: Entry| {
         let port = tables.port(entry.port)?;
@@ -98,7 +98,7 @@ pub(super) fn fdb_rows(switch: &Switch, now: u32) -> Vec<FdbRow> {
     rows
 }
 
-pub(super) fn vlan_rows(switch: &Switch) -> Vec<VlanRow> {
+pub(in crate::daemon) fn vlan_rows(switch: &Switch) -> Vec<VlanRow> {
     let transparent = |mode: &VlanMode| *mode == VlanMode::Transparent;
     let mut vids: BTreeSet<Vid> =
         switch.ports().flat_map(|port| named_vids(&port.rules.vlan)).collect();
@@ -126,7 +126,7 @@ pub(super) fn vlan_rows(switch: &Switch) -> Vec<VlanRow> {
 }
 
 /// `rx_missed` says, by port name, what the kernel dropped before the switch saw it.
-pub(super) fn stats(
+pub(in crate::daemon) fn stats(
     switch: &Switch,
     uptime: f64,
     only: Option<&str>,
@@ -187,7 +187,7 @@ fn drops(totals: &PortTotals) -> BTreeMap<String, u64> {
     totals.drops().map(|(reason, count)| (reason.name().to_owned(), count)).collect()
 }
 
-pub(super) fn explain(answer: Explanation) -> ExplainDoc {
+pub(in crate::daemon) fn explain(answer: Explanation) -> ExplainDoc {
     ExplainDoc {
         verdict: if answer.drop.is_some() { "drop" } else { "forward" }.into(),
         reason: answer.drop.map(|reason| reason.name().to_owned()),

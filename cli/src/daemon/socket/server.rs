@@ -31,13 +31,13 @@ const LAST_WORDS: Duration = Duration::from_secs(2);
 const CHUNK: usize = 16 * 1024;
 
 /// What a client asked, and the descriptors it sent along.
-pub(super) struct Asked {
-    pub(super) client: Token,
-    pub(super) request: Request,
-    pub(super) descriptors: Vec<OwnedFd>,
+pub(in crate::daemon) struct Asked {
+    pub(in crate::daemon) client: Token,
+    pub(in crate::daemon) request: Request,
+    pub(in crate::daemon) descriptors: Vec<OwnedFd>,
 }
 
-pub(super) struct Server {
+pub(in crate::daemon) struct Server {
     listener: UnixListener,
     first: usize,
     next: usize,
@@ -59,7 +59,7 @@ struct Client {
 
 impl Server {
     /// Listens at `path`, in place of a socket nobody serves any more. Clients get tokens above `listener`'s.
-    pub(super) fn listen(
+    pub(in crate::daemon) fn listen(
         path: &Path,
         registry: &Registry,
         token: Token,
@@ -79,7 +79,7 @@ impl Server {
     }
 
     /// Takes in new clients.
-    pub(super) fn accept(&mut self, registry: &Registry) {
+    pub(in crate::daemon) fn accept(&mut self, registry: &Registry) {
         while let Ok((mut stream, _)) = self.listener.accept() {
             if self.clients.len() >= CLIENTS {
                 self.make_room();
@@ -106,7 +106,7 @@ impl Server {
     }
 
     /// Carries on a conversation: sends what is left, reads what came; the requests in it.
-    pub(super) fn serve(&mut self, token: Token, registry: &Registry) -> Vec<Asked> {
+    pub(in crate::daemon) fn serve(&mut self, token: Token, registry: &Registry) -> Vec<Asked> {
         let Some(client) = self.clients.get_mut(&token) else { return Vec::new() };
         let mut asked = Vec::new();
         let open = client.send() && client.read(token, &mut asked) && client.send();
@@ -117,7 +117,7 @@ impl Server {
     }
 
     /// Answers a request.
-    pub(super) fn reply(&mut self, token: Token, reply: &Reply, registry: &Registry) {
+    pub(in crate::daemon) fn reply(&mut self, token: Token, reply: &Reply, registry: &Registry) {
         let Some(client) = self.clients.get_mut(&token) else { return };
         client.asked = client.asked.saturating_sub(1);
         client.queue(reply);
@@ -127,7 +127,7 @@ impl Server {
     }
 
     /// Sends a client the rest of its answer, waiting for it, and hangs up: the last act.
-    pub(super) fn finish(&mut self, token: Token) {
+    pub(in crate::daemon) fn finish(&mut self, token: Token) {
         if let Some(Client { stream, unsent, sent, .. }) = self.clients.remove(&token) {
             let mut stream = std::os::unix::net::UnixStream::from(stream);
             // A client that no longer reads has what it wanted: the switch stops.
@@ -139,7 +139,7 @@ impl Server {
     }
 
     /// What tells a client that waits for its answer that the switch is at work on it.
-    pub(super) fn patience(&self, token: Token) -> Patience {
+    pub(in crate::daemon) fn patience(&self, token: Token) -> Patience {
         let client = self.clients.get(&token).filter(|client| client.unsent.is_empty());
         let stream = client.and_then(|client| client.stream.as_fd().try_clone_to_owned().ok());
         Patience::with(stream)
