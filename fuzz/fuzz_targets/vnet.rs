@@ -2,7 +2,7 @@
 //! the same, or fits no frame.
 #![no_main]
 
-use io_backends::vnet::{LEN, decode, encode};
+use io_backends::queue::vnet::{LEN, decode, encode};
 use libfuzzer_sys::fuzz_target;
 use switch_core::frame::{Checksum, Offload};
 

@@ -11,10 +11,9 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::thread;
 use std::time::{Duration, Instant};
 
-use io_backends::attachment::Netns;
 use io_backends::error::describe;
-use io_backends::lab::Journal;
 use io_backends::lab::netns::in_netns;
+use io_backends::lab::{Journal, Netns};
 
 use super::BENCH;
 use crate::error::CliError;

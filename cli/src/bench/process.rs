@@ -6,8 +6,8 @@ use std::process::{Child, Command, Stdio};
 use std::thread;
 use std::time::{Duration, Instant};
 
-use io_backends::attachment::Netns;
 use io_backends::error::describe;
+use io_backends::lab::Netns;
 use io_backends::lab::netns::in_netns;
 use rustix::process::{Pid, Signal, kill_process};
 

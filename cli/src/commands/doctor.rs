@@ -3,7 +3,7 @@
 use std::fs;
 use std::path::Path;
 
-use io_backends::probe::{self, Finding};
+use io_backends::host::probe::{self, Finding};
 use rustix::fs::{Access, access};
 use rustix::thread::{CapabilitySet, capabilities};
 use serde::Serialize;

@@ -2,8 +2,8 @@
 
 use std::os::fd::{AsFd, OwnedFd};
 
-use io_backends::attachment::Kind;
 use io_backends::error::describe;
+use io_backends::ports::Kind;
 use rustix::process::{PidfdFlags, PidfdGetfdFlags, getpid, pidfd_getfd, pidfd_open};
 
 use crate::api::{Changed, PortRow, Request};

@@ -1,7 +1,7 @@
 //! `netloom up`.
 
-use io_backends::daemonize::{Background, Side, split};
 use io_backends::error::describe;
+use io_backends::host::daemonize::{Background, Side, split};
 use serde::{Deserialize, Serialize};
 
 use crate::api::{Changed, Failure, Request};

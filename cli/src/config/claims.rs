@@ -3,7 +3,8 @@
 use std::collections::HashMap;
 
 use io_backends::Attachment;
-use io_backends::attachment::{Kind, MacvtapMode, Netns};
+use io_backends::lab::Netns;
+use io_backends::ports::{Kind, MacvtapMode};
 use switch_core::config::PortConfig;
 use switch_core::port::MAX_PORTS;
 

@@ -4,7 +4,8 @@
 use std::net::IpAddr;
 
 use io_backends::Attachment;
-use io_backends::attachment::{Kind, MacvtapMode, Netns};
+use io_backends::lab::Netns;
+use io_backends::ports::{Kind, MacvtapMode};
 use ipnet::IpNet;
 use switch_core::config::{PortConfig, PortRules};
 use switch_core::vlan::Allowed;

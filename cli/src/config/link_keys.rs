@@ -3,7 +3,7 @@
 use std::net::IpAddr;
 use std::ops::RangeInclusive;
 
-use io_backends::attachment::MacvtapMode;
+use io_backends::ports::MacvtapMode;
 use ipnet::IpNet;
 use switch_core::Mac;
 

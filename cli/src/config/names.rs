@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use io_backends::attachment::Netns;
+use io_backends::lab::Netns;
 use switch_core::{Mac, Vid};
 
 use crate::error::CliError;

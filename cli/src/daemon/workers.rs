@@ -5,11 +5,11 @@ use std::thread::available_parallelism;
 use std::time::Instant;
 
 use crossbeam::channel::Sender;
-use io_backends::epoll::EpollEngine;
-use io_backends::fd_port::FdPort;
-use io_backends::runner::Runner;
-use io_backends::share::share_out;
-use io_backends::uring::{UringEngine, trial};
+use io_backends::engine::epoll::EpollEngine;
+use io_backends::engine::runner::Runner;
+use io_backends::engine::share::share_out;
+use io_backends::engine::uring::{UringEngine, trial};
+use io_backends::queue::tap::FdPort;
 use mio::Waker;
 use switch_core::{PortId, Worker};
 

@@ -13,34 +13,16 @@
 //! namespace alive after its deletion, so each call enters on a thread of its
 //! own, does its work and leaves nothing behind.
 
-mod address;
-#[cfg(any(test, feature = "bench"))]
-mod bridge;
-mod change;
-mod claims;
-mod enter;
 mod journal;
-mod link;
-mod moving;
-mod named;
 pub(crate) mod netlink;
 pub mod netns;
-mod nsid;
 mod place;
-mod receive;
-mod record;
 #[cfg(test)]
 pub(crate) mod scratch;
-mod undo;
-mod watch;
 
-pub use change::Wanted;
-pub use claims::Found;
-pub use enter::{NotRun, exec, macvtap_device};
-pub use journal::{Entry, Journal, is_running};
-pub use link::{LinkInfo, Links, valid_name};
-pub use moving::move_netdev;
-pub use netns::NsIdentity;
+pub use journal::{Entry, Found, Journal, Left, Report, is_running};
+pub use netlink::{
+    LinkEvent, LinkInfo, LinkWatch, Links, Wanted, Watched, move_netdev, valid_name,
+};
+pub use netns::{Netns, NotRun, NsIdentity, exec, macvtap_device};
 pub use place::Place;
-pub use undo::{Left, Report};
-pub use watch::{LinkEvent, LinkWatch, Watched};

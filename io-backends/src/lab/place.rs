@@ -4,10 +4,9 @@ use std::fmt;
 
 use serde::{Deserialize, Serialize};
 
-use super::link::Links;
 use super::netns::{self, NsIdentity};
 use crate::Error;
-use crate::attachment::Netns;
+use crate::lab::Netns;
 
 /// Where a netdev is: a recipe, looked up anew by every call, never an open namespace.
 #[derive(Clone, PartialEq, Eq, Hash, Debug, Serialize, Deserialize)]
@@ -20,21 +19,6 @@ pub enum Place {
 }
 
 impl Place {
-    /// Runs `work` with a netlink conversation open there, and closes it again.
-    ///
-    /// # Errors
-    /// When the namespace is not there or can't be entered, or what `work` says.
-    pub fn links<R: Send>(
-        &self,
-        work: impl FnOnce(&mut Links) -> Result<R, Error> + Send,
-    ) -> Result<R, Error> {
-        let open = || Links::open(self.clone()).and_then(|mut links| work(&mut links));
-        match self {
-            Place::Here => open(),
-            Place::In(netns) => netns::in_netns(netns, open)?,
-        }
-    }
-
     /// Which namespace it is at present.
     ///
     /// # Errors

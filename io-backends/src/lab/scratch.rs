@@ -13,9 +13,8 @@ use rustix::thread::{
     CapabilitySet, CapabilitySets, UnshareFlags, set_capabilities, unshare_unsafe,
 };
 
-use super::named;
-use super::netns::{self, NsIdentity, in_netns};
-use crate::attachment::Netns;
+use super::netns::{self, NsIdentity, in_netns, named};
+use crate::lab::Netns;
 
 /// Where `ip netns exec` looks for files that lie over those of `/etc`.
 const ETC: &str = "/etc/netns";

@@ -1,6 +1,6 @@
 //! A host's netdev, on which a test sends and receives frames itself.
 
-use io_backends::attachment::Netns;
+use io_backends::lab::Netns;
 use io_backends::lab::netns::in_netns;
 use io_backends::testing::RawSocket;
 use rustix::io::Errno;

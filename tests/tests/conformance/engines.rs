@@ -4,13 +4,14 @@ use std::os::fd::AsRawFd;
 use std::sync::mpsc::{Receiver, Sender, channel};
 use std::thread;
 
-use io_backends::attachment::MacvtapMode;
-use io_backends::epoll::EpollEngine;
-use io_backends::fd_engine::FdEngine;
-use io_backends::fd_port::FdPort;
+use io_backends::Error;
+use io_backends::engine::FdEngine;
+use io_backends::engine::epoll::EpollEngine;
+use io_backends::engine::uring::UringEngine;
+use io_backends::ports::MacvtapMode;
+use io_backends::ports::{fd, tap};
+use io_backends::queue::tap::FdPort;
 use io_backends::testing::in_own_netns;
-use io_backends::uring::UringEngine;
-use io_backends::{Error, inherited, tap};
 use switch_core::frame::{Frame, Takes};
 use switch_core::port::{Burst, Port, PortFault, PortId, Tx, TxError};
 use tests::conformance::check;
@@ -162,7 +163,7 @@ fn tap_without_a_header_by_io_uring() {
             let opener = Iface::without_packet_info(DEVICE, Mode::Tap).expect("a TAP");
             let number = leave_behind(opener.as_raw_fd());
             drop(opener);
-            let port = must(inherited::adopt(number));
+            let port = must(fd::adopt(number));
             tap_rig(Box::new(Driven::new(UringEngine::new, port)))
         });
     });

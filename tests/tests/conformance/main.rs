@@ -12,10 +12,10 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
 use std::time::{Duration, Instant};
 
-use io_backends::attachment::MacvtapMode;
-use io_backends::plain::{Loop, PlainPort};
+use io_backends::ports::MacvtapMode;
+use io_backends::ports::plain::{Loop, PlainPort};
+use io_backends::ports::{fd, tap};
 use io_backends::testing::{RawSocket, in_own_netns};
-use io_backends::{inherited, tap};
 use switch_core::ports::memory::Wire;
 use switch_core::ports::null::NullPort;
 use tests::conformance::{Fate, Rig, check};
@@ -89,7 +89,7 @@ fn inherited_tap_without_a_header() {
             let opener = Iface::without_packet_info(DEVICE, Mode::Tap).expect("a TAP");
             let number = leave_behind(opener.as_raw_fd());
             drop(opener);
-            tap_rig(Box::new(must(inherited::adopt(number))))
+            tap_rig(Box::new(must(fd::adopt(number))))
         });
     });
 }

@@ -5,11 +5,12 @@ use std::process::Command;
 use std::thread;
 use std::time::{Duration, Instant};
 
-use io_backends::attachment::MacvtapMode;
-use io_backends::fd_port::FdPort;
+use io_backends::Error;
 use io_backends::lab::{Place, Wanted, macvtap_device};
+use io_backends::ports::MacvtapMode;
+use io_backends::ports::{fd, macvtap};
+use io_backends::queue::tap::FdPort;
 use io_backends::testing::{RawSocket, enter_own_netns};
-use io_backends::{Error, inherited, macvtap};
 use rustix::io::{FdFlags, fcntl_setfd};
 use rustix::process::{PidfdFlags, PidfdGetfdFlags, getpid, pidfd_getfd, pidfd_open};
 use switch_core::Port;
@@ -171,7 +172,7 @@ pub fn leave_behind(number: RawFd) -> RawFd {
 pub fn hand_over(opener: FdPort) -> FdPort {
     let number = leave_behind(opener.as_fd().as_raw_fd());
     drop(opener);
-    must(inherited::adopt(number))
+    must(fd::adopt(number))
 }
 
 pub fn raise(netdev: &str) {

@@ -9,7 +9,7 @@ use std::os::fd::{AsFd, OwnedFd};
 
 use io_backends::lab::netns::in_netns;
 use io_backends::lab::{Place, macvtap_device};
-use io_backends::{macvtap, tap};
+use io_backends::ports::{macvtap, tap};
 use serde_json::Value;
 use tests::lab::{Answer, Lab, PROGRAM, duplicate, eventually};
 use tun_tap::{Iface, Mode};

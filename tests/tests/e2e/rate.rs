@@ -6,7 +6,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread::{self, JoinHandle};
 
 use io_backends::lab::netns::in_netns;
-use io_backends::plain::{Loop, PlainPort};
+use io_backends::ports::plain::{Loop, PlainPort};
 use tests::lab::{Lab, at_rest, has};
 
 /// Rounds, each with one transfer through either.

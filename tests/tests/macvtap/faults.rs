@@ -1,7 +1,7 @@
 //! A lower netdev that is not there, goes and comes back.
 
 use io_backends::lab::netns::in_netns;
-use io_backends::plain::PlainPort;
+use io_backends::ports::plain::PlainPort;
 use tests::lab::{Lab, Pings, at_rest, eventually};
 
 use crate::{FAR, NEAR, V4, cable, everything_works, far_host, forget_neighbours, ip, near};

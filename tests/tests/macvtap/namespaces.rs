@@ -1,7 +1,7 @@
 //! macvtaps on lower netdevs in other namespaces.
 
 use io_backends::lab::netns::in_netns;
-use io_backends::plain::PlainPort;
+use io_backends::ports::plain::PlainPort;
 use tests::lab::{Lab, eventually};
 
 use crate::{FAR, NEAR, V4, everything_works, far_host, forget_neighbours, ip, near};

@@ -6,16 +6,17 @@ use std::sync::mpsc::sync_channel;
 use std::thread;
 use std::time::{Duration, Instant};
 
-use io_backends::allocations::Count;
-use io_backends::epoll::EpollEngine;
-use io_backends::fd_engine::FdEngine;
-use io_backends::fd_port::FdPort;
+use io_backends::Error;
+use io_backends::engine::FdEngine;
+use io_backends::engine::epoll::EpollEngine;
+use io_backends::engine::runner::Runner;
+use io_backends::engine::share::share_out;
+use io_backends::engine::uring::UringEngine;
 use io_backends::lab::{Place, Wanted};
-use io_backends::runner::Runner;
-use io_backends::share::share_out;
+use io_backends::ports::{fd, tap};
+use io_backends::queue::tap::FdPort;
+use io_backends::testing::allocations::Count;
 use io_backends::testing::{RawSocket, in_own_netns};
-use io_backends::uring::UringEngine;
-use io_backends::{Error, inherited, tap};
 use rustix::io::Errno;
 use switch_core::config::{BridgeRules, PortRules};
 use switch_core::fdb::Seed;
@@ -183,7 +184,7 @@ fn with_header(name: &str) -> FdPort {
 
 fn without_header(name: &str) -> FdPort {
     let tap = Iface::without_packet_info(name, Mode::Tap).expect("a TAP");
-    inherited::adopt_sent(duplicate(&tap), 3).expect("a port")
+    fd::adopt_sent(duplicate(&tap), 3).expect("a port")
 }
 
 /// Sends as fast as the netdev takes: what is plain, what is to be cut, what floods.

@@ -6,7 +6,7 @@ mod memory;
 
 use std::hint::black_box;
 
-use io_backends::allocations::{Count, Counting};
+use io_backends::testing::allocations::{Count, Counting};
 
 #[global_allocator]
 static ALLOCATOR: Counting = Counting;

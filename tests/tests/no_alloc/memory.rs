@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
-use io_backends::allocations::Count;
+use io_backends::testing::allocations::Count;
 use switch_core::config::{BridgeRules, L2cp, PortRules};
 use switch_core::fdb::Seed;
 use switch_core::frame::{Frame, GsoKind, Takes};

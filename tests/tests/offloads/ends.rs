@@ -5,7 +5,7 @@
 
 use std::os::fd::OwnedFd;
 
-use io_backends::attachment::Netns;
+use io_backends::lab::Netns;
 use io_backends::lab::netns::in_netns;
 use io_backends::testing::RawSocket;
 use tests::frames::{ELSEWHERE, SOURCE};

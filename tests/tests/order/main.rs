@@ -11,7 +11,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
 use std::time::{Duration, Instant};
 
-use io_backends::packet_socket::PacketSocket;
+use io_backends::measure::packet_socket::PacketSocket;
 use io_backends::testing::in_own_netns;
 use rustix::io::Errno;
 

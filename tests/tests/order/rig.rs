@@ -2,12 +2,12 @@
 
 use std::time::{Duration, Instant};
 
-use io_backends::epoll::EpollEngine;
+use io_backends::engine::epoll::EpollEngine;
+use io_backends::engine::runner::Runner;
+use io_backends::engine::share::share_out;
+use io_backends::engine::uring::UringEngine;
 use io_backends::lab::{Place, Wanted};
-use io_backends::runner::Runner;
-use io_backends::share::share_out;
-use io_backends::tap;
-use io_backends::uring::UringEngine;
+use io_backends::ports::tap;
 use switch_core::config::{BridgeRules, PortRules};
 use switch_core::fdb::Seed;
 use switch_core::tables::Link;

@@ -8,7 +8,7 @@
 
 use std::fmt::Write;
 
-use io_backends::attachment::Netns;
+use io_backends::lab::Netns;
 use rustix::process::{Pid, Signal, kill_process};
 
 use super::super::lab::Lab;

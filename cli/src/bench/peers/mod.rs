@@ -17,8 +17,8 @@ mod vde;
 use std::net::Ipv4Addr;
 
 use io_backends::Attachment;
-use io_backends::attachment::{Kind, Netns};
-use io_backends::lab::{Place, move_netdev};
+use io_backends::lab::{Netns, Place, move_netdev};
+use io_backends::ports::Kind;
 use ipnet::{IpNet, Ipv4Net};
 use switch_core::Mac;
 

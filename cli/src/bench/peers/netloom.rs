@@ -2,7 +2,7 @@
 
 use std::fmt::Write;
 
-use io_backends::attachment::Netns;
+use io_backends::lab::Netns;
 
 use super::super::lab::Lab;
 use super::super::plan::setting_text;

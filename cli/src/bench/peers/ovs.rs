@@ -5,8 +5,7 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::time::{Duration, Instant};
 
-use io_backends::attachment::Netns;
-use io_backends::lab::{Links, Place};
+use io_backends::lab::{Links, Netns, Place};
 
 use super::super::lab::Lab;
 use super::super::process::{self, Process};

@@ -2,16 +2,17 @@
 //!
 //! It is in this program so that it needs nothing installed, and does what the
 //! `plain` backend over the `tun-tap` crate does, frame by frame: epoll, then
-//! a read and a write for up to 64 frames ([`io_backends::cable`]). That crate
+//! a read and a write for up to 64 frames ([`io_backends::measure::cable`]). That crate
 //! can't give a TAP a virtio-net header; this loop measures both.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread::{self, JoinHandle};
 
-use io_backends::fd_port::FdPort;
 use io_backends::lab::netns::in_netns;
-use io_backends::{cable, tap};
+use io_backends::measure::cable;
+use io_backends::ports::tap;
+use io_backends::queue::tap::FdPort;
 
 use super::{NETDEV, Rig, Wiring};
 use crate::error::CliError;

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 use std::time::Duration;
 
-use io_backends::attachment::Netns;
+use io_backends::lab::Netns;
 
 use crate::error::CliError;
 use crate::own;

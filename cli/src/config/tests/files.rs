@@ -3,7 +3,8 @@
 use std::path::Path;
 use std::time::{Duration, Instant};
 
-use io_backends::attachment::{Kind, Netns};
+use io_backends::lab::Netns;
+use io_backends::ports::Kind;
 use switch_core::config::{BridgeRules, L2cp};
 use switch_core::port::MAX_PORTS;
 use switch_core::vlan::Allowed;

@@ -1,6 +1,7 @@
 //! SPECs and settings.
 
-use io_backends::attachment::{Kind, MacvtapMode, Netns};
+use io_backends::lab::Netns;
+use io_backends::ports::{Kind, MacvtapMode};
 use switch_core::config::PortRules;
 use switch_core::vlan::Allowed;
 use switch_core::{Tpid, Vid, VlanMode};

@@ -6,9 +6,9 @@ use std::os::fd::OwnedFd;
 use std::time::{Duration, Instant};
 
 use io_backends::Attachment;
-use io_backends::attach::{Attached, attach, place_exists};
-use io_backends::attachment::Kind;
 use io_backends::lab::{LinkEvent, LinkInfo, Report, Watched};
+use io_backends::ports::Kind;
+use io_backends::ports::{Attached, attach, place_exists};
 use switch_core::config::PortConfig;
 use switch_core::frame::Takes;
 use switch_core::tables::Link;

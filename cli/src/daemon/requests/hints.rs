@@ -1,7 +1,7 @@
 //! What a user should know about a set of ports.
 
 use io_backends::Attachment;
-use io_backends::attachment::{Kind, MacvtapMode};
+use io_backends::ports::{Kind, MacvtapMode};
 use switch_core::config::PortConfig;
 use switch_core::vlan::VlanMode;
 

@@ -6,8 +6,8 @@ pub(super) mod hints;
 use std::os::fd::OwnedFd;
 
 use io_backends::Attachment;
-use io_backends::attachment::Kind;
 use io_backends::lab::Report;
+use io_backends::ports::Kind;
 use serde::Serialize;
 use serde_json::Value;
 use switch_core::config::{Action, Config, PortConfig, PortRules, plan};

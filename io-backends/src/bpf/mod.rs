@@ -1,0 +1,174 @@
+//! Small kernel programs (eBPF) without a compiler: instructions put together
+//! here, loaded and attached by `bpf(2)` (`linux/bpf.h`).
+#![expect(unsafe_code, reason = "bpf(2) has no safe wrapper")]
+
+#[cfg(any(test, feature = "bench", feature = "testing"))]
+mod xdp;
+
+pub(crate) mod steer;
+
+use std::os::fd::{FromRawFd, OwnedFd};
+
+use rustix::io::{Errno, Result};
+
+#[cfg(any(test, feature = "bench", feature = "testing"))]
+pub(crate) use xdp::attach_xdp;
+
+/// One instruction.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+#[repr(C)]
+pub(crate) struct Insn {
+    code: u8,
+    /// The destination register, and above it the source.
+    registers: u8,
+    offset: i16,
+    immediate: i32,
+}
+
+/// How wide a load or store is.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) enum Width {
+    /// 8 bits.
+    Byte = 0x10,
+    /// 16 bits.
+    Half = 0x08,
+    /// 32 bits.
+    Word = 0x00,
+}
+
+/// What a program is run for (`enum bpf_prog_type`).
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) struct Kind {
+    number: u32,
+    /// Flags that such programs are loaded with.
+    flags: u32,
+}
+
+impl Kind {
+    /// For a frame as it stands in the kernel's buffers, from its first byte.
+    pub(crate) const SOCKET_FILTER: Kind = Kind { number: 1, flags: 0 };
+}
+
+impl Insn {
+    const fn new(code: u8, to: u8, from: u8, offset: i16, immediate: i32) -> Insn {
+        Insn { code, registers: to | from << 4, offset, immediate }
+    }
+
+    /// `to = value`
+    pub(crate) const fn set(to: u8, value: i32) -> Insn {
+        Insn::new(0xb7, to, 0, 0, value)
+    }
+
+    /// `to = from`
+    pub(crate) const fn copy(to: u8, from: u8) -> Insn {
+        Insn::new(0xbf, to, from, 0, 0)
+    }
+
+    /// `to += value`
+    pub(crate) const fn add(to: u8, value: i32) -> Insn {
+        Insn::new(0x07, to, 0, 0, value)
+    }
+
+    /// `to = from << count`
+    pub(crate) const fn shift_left(to: u8, count: i32) -> Insn {
+        Insn::new(0x67, to, 0, 0, count)
+    }
+
+    /// `to = to >> count`
+    pub(crate) const fn shift_right(to: u8, count: i32) -> Insn {
+        Insn::new(0x77, to, 0, 0, count)
+    }
+
+    /// `to &= value`
+    pub(crate) const fn and(to: u8, value: i32) -> Insn {
+        Insn::new(0x57, to, 0, 0, value)
+    }
+
+    /// `to *= value`
+    pub(crate) const fn multiply(to: u8, value: i32) -> Insn {
+        Insn::new(0x27, to, 0, 0, value)
+    }
+
+    /// `to += from`
+    pub(crate) const fn add_register(to: u8, from: u8) -> Insn {
+        Insn::new(0x0f, to, from, 0, 0)
+    }
+
+    /// `to ^= from`
+    pub(crate) const fn xor_register(to: u8, from: u8) -> Insn {
+        Insn::new(0xaf, to, from, 0, 0)
+    }
+
+    /// `r0 = ` the frame's bytes at `from + offset`, from network byte order.
+    /// Register 6 must hold the program's argument; registers 1 to 5 are lost.
+    /// Past the frame's end it ends the program with the answer 0.
+    pub(crate) const fn frame(width: Width, from: u8, offset: i32) -> Insn {
+        Insn::new(0x40 | width as u8, 0, from, 0, offset)
+    }
+
+    /// Skips `count` instructions when `left != value`.
+    pub(crate) const fn skip_unless(left: u8, value: i32, count: i16) -> Insn {
+        Insn::new(0x55, left, 0, count, value)
+    }
+
+    /// Skips `count` instructions when `left == value`.
+    pub(crate) const fn skip_if(left: u8, value: i32, count: i16) -> Insn {
+        Insn::new(0x15, left, 0, count, value)
+    }
+
+    /// Ends the program; register 0 is the answer.
+    pub(crate) const fn exit() -> Insn {
+        Insn::new(0x95, 0, 0, 0, 0)
+    }
+}
+
+/// `BPF_PROG_LOAD` and its arguments, as far as they are used.
+#[repr(C)]
+struct LoadArguments {
+    kind: u32,
+    count: u32,
+    instructions: u64,
+    license: u64,
+    /// No log of the verifier is asked for.
+    log_level: u32,
+    log_size: u32,
+    log: u64,
+    kernel_version: u32,
+    flags: u32,
+}
+
+/// Has the kernel verify and take a program.
+///
+/// # Errors
+/// EPERM without CAP_BPF (and CAP_NET_ADMIN), EINVAL or EACCES for what its verifier refuses.
+pub(crate) fn load(kind: Kind, program: &[Insn]) -> Result<OwnedFd> {
+    const PROG_LOAD: u32 = 5;
+    let arguments = LoadArguments {
+        kind: kind.number,
+        count: program.len() as u32,
+        instructions: program.as_ptr() as u64,
+        license: c"Dual MIT/GPL".as_ptr() as u64,
+        log_level: 0,
+        log_size: 0,
+        log: 0,
+        kernel_version: 0,
+        flags: kind.flags,
+    };
+    // SAFETY: the kernel reads `count` instructions, which `program` holds, and
+    // the text up to its NUL; both live until the call returns.
+    unsafe { call(PROG_LOAD, &arguments) }
+}
+
+/// # Safety
+/// `A` is the beginning of `union bpf_attr` for this command, and pointers in
+/// `arguments` are good for what the command does with them.
+unsafe fn call<A>(command: u32, arguments: &A) -> Result<OwnedFd> {
+    let size = size_of::<A>() as u32;
+    // SAFETY: the kernel reads `size` bytes from `arguments`; the rest is the caller's promise.
+    let result = unsafe { libc::syscall(libc::SYS_bpf, command, &raw const *arguments, size) };
+    match i32::try_from(result) {
+        // SAFETY: these commands answer with a descriptor that is the caller's alone.
+        Ok(number) if number >= 0 => Ok(unsafe { OwnedFd::from_raw_fd(number) }),
+        _ => Err(Errno::from_io_error(&std::io::Error::last_os_error()).unwrap_or(Errno::IO)),
+    }
+}

@@ -1,0 +1,213 @@
+//! The queues a worker holds, and whose turn it is: what both engines keep.
+//!
+//! A queue with frames stands in line once; engines serve the line from the
+//! front and put who still has frames to the back. After a queue is added,
+//! nothing here allocates.
+
+use std::collections::VecDeque;
+
+use switch_core::port::{BURST, MAX_PORTS, PortId};
+
+use crate::error::Error;
+use crate::queue::tap::FdPort;
+
+/// The least a queue's share of a turn shrinks to when many are ready, frames:
+/// less would spend more on turns than on frames.
+pub(crate) const MIN_SHARE: usize = 8;
+
+const _: () = assert!(MIN_SHARE <= BURST && MAX_PORTS < u16::MAX as usize);
+
+/// One queue of one port, as a number the kernel keeps for the engine.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) struct QueueId {
+    pub(crate) port: PortId,
+    pub(crate) queue: u16,
+}
+
+impl QueueId {
+    /// 48 bits.
+    pub(crate) fn pack(self) -> u64 {
+        u64::from(self.port.number)
+            | u64::from(self.port.generation) << 16
+            | u64::from(self.queue) << 32
+    }
+
+    pub(crate) fn unpack(data: u64) -> QueueId {
+        QueueId {
+            port: PortId { number: data as u16, generation: (data >> 16) as u16 },
+            queue: (data >> 32) as u16,
+        }
+    }
+}
+
+/// A queue, and what its engine keeps with it.
+pub(crate) struct Queue<X> {
+    pub(crate) port: FdPort,
+    pub(crate) own: X,
+    /// It stands in the line.
+    pub(crate) ready: bool,
+    /// The kernel reported an error: the device is on its way out.
+    pub(crate) broken: bool,
+}
+
+/// A port's queues. Frames to the port leave on the first.
+pub(crate) struct Member<X> {
+    pub(crate) id: PortId,
+    pub(crate) queues: Vec<Queue<X>>,
+    /// Its device is gone.
+    pub(crate) gone: bool,
+}
+
+/// All queues of one engine.
+pub(crate) struct Queues<X> {
+    /// By port number.
+    ports: Vec<Option<Member<X>>>,
+    line: VecDeque<QueueId>,
+    gone: VecDeque<PortId>,
+}
+
+impl<X> Queues<X> {
+    pub(crate) fn new() -> Queues<X> {
+        Queues { ports: Vec::new(), line: VecDeque::new(), gone: VecDeque::new() }
+    }
+
+    /// Which port has to be removed before `id` can be added: another with its
+    /// number, or itself when its device is gone.
+    pub(crate) fn displaced(&self, id: PortId) -> Option<PortId> {
+        let old = self.ports.get(id.index())?.as_ref()?;
+        (old.id != id || old.gone).then_some(old.id)
+    }
+
+    /// Adds a queue.
+    ///
+    /// # Errors
+    /// When the port's number is not below [`MAX_PORTS`].
+    pub(crate) fn insert(&mut self, id: PortId, port: FdPort, own: X) -> Result<QueueId, Error> {
+        if id.index() >= MAX_PORTS {
+            let why = format!("a switch has at most {MAX_PORTS} ports");
+            return Err(Error::failed(name(id, &port), why));
+        }
+        if self.ports.len() <= id.index() {
+            self.ports.resize_with(id.index() + 1, || None);
+        }
+        let new = Member { id, queues: Vec::new(), gone: false };
+        let member = self.ports[id.index()].get_or_insert(new);
+        let queue = member.queues.len() as u16;
+        member.queues.push(Queue { port, own, ready: false, broken: false });
+        // Room for everybody now, so that no turn has to make any.
+        let queues = self.ports.iter().flatten().map(|member| member.queues.len()).sum::<usize>();
+        self.line.reserve(queues.saturating_sub(self.line.len()));
+        self.gone.reserve(self.ports.len().saturating_sub(self.gone.len()));
+        Ok(QueueId { port: id, queue })
+    }
+
+    /// Takes a port out.
+    pub(crate) fn take(&mut self, id: PortId) -> Option<Member<X>> {
+        let place = self.ports.get_mut(id.index())?;
+        let member = place.take_if(|member| member.id == id)?;
+        self.line.retain(|queue| queue.port != id);
+        self.gone.retain(|gone| *gone != id);
+        Some(member)
+    }
+
+    /// Takes the queue added last out of its port again.
+    pub(crate) fn take_last(&mut self, id: PortId) {
+        let Some(place) = self.ports.get_mut(id.index()) else { return };
+        if let Some(member) = place {
+            member.queues.pop();
+        }
+        place.take_if(|member| member.queues.is_empty());
+    }
+
+    #[inline]
+    pub(crate) fn find(&mut self, id: QueueId) -> Option<&mut Queue<X>> {
+        let member = self.ports.get_mut(id.port.index())?.as_mut()?;
+        if member.id != id.port {
+            return None;
+        }
+        member.queues.get_mut(usize::from(id.queue))
+    }
+
+    /// The queue that frames to this port leave on; `None` when it is unknown or gone.
+    #[inline]
+    pub(crate) fn way_out(&mut self, id: PortId) -> Option<&mut Queue<X>> {
+        let member = self.ports.get_mut(id.index())?.as_mut()?;
+        if member.id != id || member.gone {
+            return None;
+        }
+        member.queues.first_mut()
+    }
+
+    /// Every port.
+    pub(crate) fn ids(&self) -> Vec<PortId> {
+        self.ports.iter().flatten().map(|member| member.id).collect()
+    }
+
+    /// A port's queues.
+    pub(crate) fn of(&self, id: PortId) -> impl Iterator<Item = (QueueId, &Queue<X>)> {
+        let place = self.ports.get(id.index()).and_then(Option::as_ref);
+        let queues =
+            place.filter(|member| member.id == id).map_or(&[][..], |member| &member.queues);
+        (0..).map(move |queue| QueueId { port: id, queue }).zip(queues)
+    }
+
+    /// Whether the port is here and its device was not found gone.
+    pub(crate) fn serves(&self, id: PortId) -> bool {
+        let place = self.ports.get(id.index()).and_then(Option::as_ref);
+        place.is_some_and(|member| member.id == id && !member.gone)
+    }
+
+    /// Puts a queue to the end of the line, unless it stands there already or its device is gone.
+    pub(crate) fn line_up(&mut self, id: QueueId, broken: bool) {
+        if !self.serves(id.port) {
+            return;
+        }
+        let Some(queue) = self.find(id) else { return };
+        queue.broken |= broken;
+        if !std::mem::replace(&mut queue.ready, true) {
+            self.line.push_back(id);
+        }
+    }
+
+    /// Takes the queue at the front of the line.
+    #[inline]
+    pub(crate) fn next(&mut self) -> Option<QueueId> {
+        let id = self.line.pop_front()?;
+        if let Some(queue) = self.find(id) {
+            queue.ready = false;
+        }
+        Some(id)
+    }
+
+    /// How many queues stand in line.
+    #[inline]
+    pub(crate) fn waiting(&self) -> usize {
+        self.line.len()
+    }
+
+    /// Whether a queue stands in line, or a port's loss was not told yet.
+    pub(crate) fn is_busy(&self) -> bool {
+        !self.line.is_empty() || !self.gone.is_empty()
+    }
+
+    /// Notes that a port's device is gone; its queues, the first time.
+    pub(crate) fn fail(&mut self, id: PortId) -> Option<&mut Member<X>> {
+        let member = self.ports.get_mut(id.index())?.as_mut()?;
+        if member.id != id || std::mem::replace(&mut member.gone, true) {
+            return None;
+        }
+        self.line.retain(|queue| queue.port != id);
+        self.gone.push_back(id);
+        Some(member)
+    }
+
+    /// A port whose device is gone, each once.
+    pub(crate) fn take_gone(&mut self) -> Option<PortId> {
+        self.gone.pop_front()
+    }
+}
+
+/// A port for a person: its netdev's name where there is one.
+pub(crate) fn name(id: PortId, port: &FdPort) -> String {
+    port.netdev_name().unwrap_or_else(|| format!("port {}", id.number))
+}

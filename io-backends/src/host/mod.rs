@@ -1,0 +1,4 @@
+//! The host: what it offers, and going to the background on it.
+
+pub mod daemonize;
+pub mod probe;

@@ -1,0 +1,137 @@
+//! What the record of made things says of each, one line of JSON an entry.
+
+use std::net::IpAddr;
+
+use ipnet::IpNet;
+use serde::{Deserialize, Serialize};
+use switch_core::Mac;
+
+use crate::lab::{LinkInfo, NsIdentity, Place};
+use crate::{Error, ErrorKind};
+
+/// One line: an entry as it is from now on.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+pub(super) struct Line {
+    /// The entry's number; entries are undone from the highest down.
+    pub(super) entry: u64,
+    /// The port it was made for.
+    pub(super) port: String,
+    /// What it is; `None` once it is undone.
+    pub(super) thing: Option<Thing>,
+}
+
+/// Something a switch made or took.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub(super) enum Thing {
+    /// A claim to a named namespace, which may have been made for it.
+    Namespace { name: String },
+    /// A netdev that was made, or that somebody else made and the switch changes.
+    Netdev(Netdev),
+}
+
+/// A netdev, and how to tell it from others of the same name.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+pub(super) struct Netdev {
+    /// What it is, like `tun` or `macvtap`.
+    pub(super) kind: Option<String>,
+    /// The index of the netdev it is made on.
+    pub(super) lower: Option<u32>,
+    /// Whether its name was free before it was made, so that what has the name next is it.
+    pub(super) was_free: bool,
+    /// Where it can be: one spot, or two while it is moved. The latest is last.
+    pub(super) spots: Vec<Spot>,
+    /// How to give it back; `None`: it is the switch's own, to be deleted.
+    pub(super) loan: Option<Box<Loan>>,
+}
+
+/// A netdev's name in a place.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+pub(super) struct Spot {
+    pub(super) place: Place,
+    /// Which namespace the place was.
+    pub(super) namespace: NsIdentity,
+    pub(super) name: String,
+    /// Its index; `None` before it is made or has arrived.
+    pub(super) index: Option<u32>,
+}
+
+/// A netdev of somebody else's as it was before the switch changed it.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+pub(super) struct Loan {
+    pub(super) home: Spot,
+    pub(super) mac: Option<String>,
+    pub(super) mtu: u32,
+    pub(super) up: bool,
+    /// The addresses it had.
+    pub(super) addresses: Vec<IpNet>,
+    /// The addresses the switch gives it that it did not have.
+    pub(super) given: Vec<IpNet>,
+    /// The gateways the switch gives it.
+    pub(super) gateways: Vec<IpAddr>,
+}
+
+impl Loan {
+    pub(super) fn mac(&self) -> Option<Mac> {
+        self.mac.as_deref()?.parse().ok()
+    }
+}
+
+impl Netdev {
+    /// Finds it, if it still exists; with the place it is in.
+    pub(super) fn locate(&self) -> Result<Option<(Place, LinkInfo)>, Error> {
+        for spot in self.spots.iter().rev() {
+            if spot.is_still_there()?
+                && let Some(link) = self.at(spot)?
+            {
+                return Ok(Some((spot.place.clone(), link)));
+            }
+        }
+        Ok(None)
+    }
+
+    fn at(&self, spot: &Spot) -> Result<Option<LinkInfo>, Error> {
+        spot.place.links(|links| {
+            let numbered = match spot.index {
+                Some(index) => links.get(index)?.filter(|link| link.kind == self.kind),
+                None => None,
+            };
+            if numbered.is_some() {
+                return Ok(numbered);
+            }
+            Ok(links.find(&spot.name)?.filter(|link| self.can_be(link, spot)))
+        })
+    }
+
+    /// Whether a netdev that is only known to have its name can be it.
+    fn can_be(&self, link: &LinkInfo, spot: &Spot) -> bool {
+        link.kind == self.kind
+            && match &self.loan {
+                // A move changes the index and keeps the address.
+                Some(loan) => loan.mac() == link.mac,
+                // Made, and killed before its index was written; a TAP, though, went with its descriptor.
+                None => {
+                    self.was_free
+                        && spot.index.is_none()
+                        && link.lower == self.lower
+                        && self.kind.as_deref() != Some("tun")
+                }
+            }
+    }
+
+    /// Its name, for messages.
+    pub(super) fn label(&self) -> String {
+        self.spots.last().map_or_else(String::new, |spot| spot.place.netdev(&spot.name))
+    }
+}
+
+impl Spot {
+    /// Whether the place is the namespace it was.
+    fn is_still_there(&self) -> Result<bool, Error> {
+        match self.place.identity() {
+            Ok(now) => Ok(now == self.namespace),
+            Err(error) if error.kind == ErrorKind::Privilege => Err(error),
+            Err(_) => Ok(false),
+        }
+    }
+}

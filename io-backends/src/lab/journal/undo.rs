@@ -1,0 +1,176 @@
+//! Undoing what a record says was made, and nothing else, newest first.
+
+use std::cell::LazyCell;
+use std::collections::{HashMap, HashSet};
+
+use super::Journal;
+use super::claims::{Claims, Released};
+use super::record::{Loan, Netdev, Thing};
+use crate::Error;
+use crate::lab::{LinkInfo, Place, Wanted, move_netdev, netns};
+
+/// What undoing did.
+#[derive(Clone, Default, PartialEq, Eq, Debug)]
+pub struct Report {
+    /// What is no longer there, or is back as it was, in words; also what was gone already.
+    pub undone: Vec<String>,
+    /// The processes that live on in namespaces whose name was removed.
+    pub left: Vec<Left>,
+    /// What could not be undone, and why; it stays recorded.
+    pub kept: Vec<Error>,
+}
+
+/// Processes that live on in a namespace without a name.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Left {
+    /// The name it had.
+    pub namespace: String,
+    /// How many there are.
+    pub processes: usize,
+}
+
+impl Report {
+    /// Adds another report's findings.
+    pub fn join(&mut self, other: Report) {
+        self.undone.extend(other.undone);
+        self.left.extend(other.left);
+        self.kept.extend(other.kept);
+    }
+}
+
+impl Journal {
+    /// Undoes everything recorded. Close the ports' descriptors first: a TAP goes with them.
+    pub fn undo(&mut self) -> Report {
+        self.undo_step_by_step(|| ())
+    }
+
+    /// The same; calls `step` after each thing, of which there can be thousands.
+    pub fn undo_step_by_step(&mut self, step: impl FnMut()) -> Report {
+        self.undo_if(|_, _| true, step)
+    }
+
+    /// Undoes what was recorded for one port, whose descriptors are closed.
+    pub fn undo_port(&mut self, port: &str) -> Report {
+        self.undo_if(|of, _| of == port, || ())
+    }
+
+    /// Undoes what was recorded for one port but for its claim to a namespace:
+    /// what is left of a port whose device was lost, until it is made again.
+    pub fn undo_netdevs(&mut self, port: &str) -> Report {
+        self.undo_if(|of, thing| of == port && matches!(thing, Thing::Netdev(_)), || ())
+    }
+
+    fn undo_if(
+        &mut self,
+        is_wanted: impl Fn(&str, &Thing) -> bool,
+        mut step: impl FnMut(),
+    ) -> Report {
+        let wanted = self.entries.iter().rev().filter(|(_, (port, thing))| is_wanted(port, thing));
+        let wanted: Vec<_> = wanted.map(|(&entry, made)| (entry, made.clone())).collect();
+        let parent = self.parent.clone();
+        let mut undo = Undo {
+            switch: self.switch.clone(),
+            claims: Claims::new(&parent),
+            residents: LazyCell::new(netns::residents),
+            report: Report::default(),
+        };
+        let mut stuck = HashSet::new();
+        for (entry, (port, thing)) in wanted {
+            // A namespace would take a netdev along that could not leave it.
+            if matches!(thing, Thing::Namespace { .. }) && stuck.contains(&port) {
+                continue;
+            }
+            match undo.thing(&port, &thing) {
+                Ok(done) => {
+                    undo.report.undone.extend(done);
+                    self.forget(entry);
+                }
+                Err(error) => {
+                    undo.report.kept.push(error);
+                    stuck.insert(port);
+                }
+            }
+            step();
+        }
+        undo.report
+    }
+}
+
+struct Undo<'a> {
+    switch: String,
+    claims: Claims<'a>,
+    /// Counted once, and only if a namespace goes.
+    residents: LazyCell<HashMap<u64, usize>>,
+    report: Report,
+}
+
+impl Undo<'_> {
+    /// Undoes one thing and says in words what it was.
+    fn thing(&mut self, port: &str, thing: &Thing) -> Result<Option<String>, Error> {
+        match thing {
+            Thing::Namespace { name } => self.namespace(port, name),
+            Thing::Netdev(netdev) => match &netdev.loan {
+                None => delete(netdev).map(Some),
+                Some(loan) => give_back(netdev, loan).map(Some),
+            },
+        }
+    }
+
+    fn namespace(&mut self, port: &str, name: &str) -> Result<Option<String>, Error> {
+        match self.claims.release(name, &self.switch, port)? {
+            Released::Kept => Ok(None),
+            Released::Removed(namespace) => {
+                if let Some(&processes) = self.residents.get(&namespace.inode) {
+                    self.report.left.push(Left { namespace: name.into(), processes });
+                }
+                Ok(Some(format!("namespace {name} removed")))
+            }
+        }
+    }
+}
+
+fn delete(netdev: &Netdev) -> Result<String, Error> {
+    if let Some((place, link)) = netdev.locate()? {
+        place.links(|links| links.delete(&link))?;
+    }
+    Ok(format!("{} removed", netdev.label()))
+}
+
+/// Brings a borrowed netdev home and makes it what it was.
+fn give_back(netdev: &Netdev, loan: &Loan) -> Result<String, Error> {
+    let label = loan.home.place.netdev(&loan.home.name);
+    let Some((place, link)) = netdev.locate()? else { return Ok(format!("{label} is gone")) };
+    if loan.home.place.identity()? != loan.home.namespace {
+        let why = format!("it is left in {place}: {} is another namespace now", loan.home.place);
+        return Err(Error::failed(label, why));
+    }
+    let home = &loan.home.place;
+    let link = move_netdev(&link, &place, home, Some(&loan.home.name), |_| Ok(()))?;
+    restore(home, &link, loan)?;
+    Ok(format!("{label} given back"))
+}
+
+fn restore(home: &Place, link: &LinkInfo, loan: &Loan) -> Result<(), Error> {
+    home.links(|links| {
+        for gateway in &loan.gateways {
+            links.delete_gateway(link, *gateway)?;
+        }
+        for address in &loan.given {
+            links.delete_address(link, *address)?;
+        }
+        let wanted = Wanted {
+            mac: loan.mac().filter(|mac| link.mac != Some(*mac)),
+            mtu: (loan.mtu != link.mtu).then_some(loan.mtu),
+            up: Some(loan.up),
+            ..Wanted::default()
+        };
+        links.set(link, &wanted)?;
+        for address in &loan.addresses {
+            links.add_address(link, *address)?;
+        }
+        Ok(())
+    })
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,163 @@
+//! macvtap ports: queues of a macvtap's character device.
+//!
+//! The node in `/dev` is not to be trusted: it is named by interface index,
+//! which repeats between namespaces, so it can be another namespace's device.
+//! The numbers come from the sysfs of the macvtap's own namespace, and
+//! [`open`] makes a node of its own from them, on a file system that is
+//! mounted nowhere and vanishes with its last descriptor.
+//!
+//! Call it from a thread in the switch's own namespace: a descriptor opened in
+//! another one keeps that namespace alive.
+
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+
+use rustix::fs::{FileType, Mode, OFlags, makedev, mknodat, openat};
+use rustix::io::Errno;
+use rustix::mount::{FsMountFlags, FsOpenFlags, MountAttrFlags, fsconfig_create, fsmount, fsopen};
+
+use crate::Error;
+use crate::queue::header::settle;
+use crate::queue::ioctl::{self, flag};
+use crate::queue::tap::FdPort;
+
+const NODE: &str = "macvtap";
+
+/// The most queues the kernel gives one macvtap.
+pub const MAX_QUEUES: u16 = crate::ports::tap::MAX_QUEUES;
+
+/// Opens this many queues of the macvtap whose character device has these
+/// numbers, as `/sys/class/net/NAME/tapN/dev` of its namespace says.
+///
+/// Numbers are given out anew when a macvtap goes: compare
+/// [`FdPort::netdev_name`] when the netdev may have been removed meanwhile.
+///
+/// # Errors
+/// When there is no such macvtap, `queues` is not 1 to [`MAX_QUEUES`], or
+/// CAP_SYS_ADMIN or CAP_MKNOD (of the host, not of a user namespace) is missing.
+pub fn open(major: u32, minor: u32, queues: u16) -> Result<Vec<FdPort>, Error> {
+    let what = format!("macvtap {major}:{minor}");
+    let mut flags = flag::TAP | flag::NO_PI | flag::VNET_HDR;
+    match queues {
+        1 => {}
+        2..=MAX_QUEUES => flags |= flag::MULTI_QUEUE,
+        _ => {
+            let why = format!("a macvtap has 1 to {MAX_QUEUES} queues, not {queues}");
+            return Err(Error::failed(what, why));
+        }
+    }
+    let place = private_place().map_err(|errno| system(&what, errno, "CAP_SYS_ADMIN"))?;
+    let mode = Mode::RUSR | Mode::WUSR;
+    mknodat(&place, NODE, FileType::CharacterDevice, mode, makedev(major, minor))
+        .map_err(|errno| system(&what, errno, "CAP_MKNOD"))?;
+    (0..queues).map(|_| open_queue(&what, place.as_fd(), flags)).collect()
+}
+
+/// An empty file system in memory that no path leads to.
+fn private_place() -> rustix::io::Result<OwnedFd> {
+    let context = fsopen("tmpfs", FsOpenFlags::FSOPEN_CLOEXEC)?;
+    fsconfig_create(&context)?;
+    fsmount(
+        &context,
+        FsMountFlags::FSMOUNT_CLOEXEC,
+        MountAttrFlags::MOUNT_ATTR_NOSUID | MountAttrFlags::MOUNT_ATTR_NOEXEC,
+    )
+}
+
+fn open_queue(what: &str, place: BorrowedFd<'_>, flags: u16) -> Result<FdPort, Error> {
+    let options = OFlags::RDWR | OFlags::NONBLOCK | OFlags::CLOEXEC;
+    let fd =
+        openat(place, NODE, options, Mode::empty()).map_err(|errno| open_error(what, errno))?;
+    ioctl::set_iff(&fd, "", flags).map_err(|errno| system(what, errno, "CAP_NET_ADMIN"))?;
+    let settled = settle(fd.as_fd(), what)?;
+    let compared = flag::TYPE_MASK | flag::NO_PI | flag::VNET_HDR | flag::MULTI_QUEUE;
+    if settled.flags & compared != flags {
+        return Err(Error::failed(
+            what,
+            format!("opened with flags {:#x}, not {flags:#x}", settled.flags),
+        ));
+    }
+    Ok(FdPort::new(fd, settled))
+}
+
+fn open_error(what: &str, errno: Errno) -> Error {
+    match errno {
+        Errno::NODEV | Errno::NXIO => Error::failed(what, "there is no such macvtap"),
+        Errno::BUSY => Error::failed(what, "the kernel gives this macvtap no more queues"),
+        errno => system(what, errno, "permission to open devices"),
+    }
+}
+
+fn system(what: &str, errno: Errno, privilege: &str) -> Error {
+    Error::system(what, &errno.into(), privilege)
+}
+
+#[cfg(test)]
+mod tests {
+    use switch_core::frame::Takes;
+    use switch_core::port::Port;
+
+    use super::*;
+    use crate::lab::{LinkInfo, Place, macvtap_device};
+    use crate::ports::MacvtapMode;
+    use crate::ports::fd::netdev_here;
+    use crate::queue::tap::Device;
+    use crate::testing::{enter_own_netns, in_own_netns};
+
+    /// A macvtap on one end of a veth, and its device numbers.
+    fn make(name: &'static str) -> (LinkInfo, (u32, u32)) {
+        let link = Place::Here
+            .links(|links| {
+                let lower = links.make_veth("lower", "far")?;
+                links.make_macvtap(name, &lower, MacvtapMode::Bridge)
+            })
+            .unwrap();
+        let numbers = macvtap_device(&Place::Here, &link).unwrap();
+        (link, numbers)
+    }
+
+    #[test]
+    fn opens_the_device_of_these_numbers() {
+        in_own_netns(|| {
+            let (link, (major, minor)) = make("mine");
+            let ports = open(major, minor, 2).unwrap();
+            assert_eq!(ports.len(), 2);
+            for port in &ports {
+                assert_eq!(port.device(), Device::Macvtap);
+                assert_eq!((port.vnet_header_len(), port.takes()), (12, Takes::EVERYTHING));
+                assert_eq!(port.netdev_name().as_deref(), Some("mine"));
+                assert_eq!(netdev_here(port).as_deref(), Some("mine"));
+            }
+            Place::Here.links(|links| links.delete(&link)).unwrap();
+            assert!(ports.iter().all(FdPort::is_gone));
+            assert_eq!(netdev_here(&ports[0]), None);
+            // Its own numbers may be another test's by now; the last ones are nobody's.
+            assert_eq!(open(major, (1 << 20) - 1, 1).unwrap_err().why, "there is no such macvtap");
+        });
+    }
+
+    /// Both have the same name and index, which is all `/dev/tapN` goes by.
+    #[test]
+    fn two_namespaces_with_the_same_index() {
+        in_own_netns(|| {
+            let (first, numbers) = make("twin");
+            std::thread::scope(|scope| {
+                scope.spawn(|| {
+                    enter_own_netns().unwrap();
+                    let (second, others) = make("twin");
+                    assert_eq!(first.index, second.index);
+                    assert_ne!(numbers, others);
+                    // Opened from outside: the device is told by its numbers alone.
+                    let port = open(numbers.0, numbers.1, 1).unwrap().remove(0);
+                    assert_eq!(netdev_here(&port), None);
+                    let port = open(others.0, others.1, 1).unwrap().remove(0);
+                    assert_eq!(netdev_here(&port).as_deref(), Some("twin"));
+                });
+            });
+        });
+    }
+
+    #[test]
+    fn a_count_of_queues_no_macvtap_has() {
+        assert!(open(0, 0, 0).is_err() && open(0, 0, MAX_QUEUES + 1).is_err());
+    }
+}
