@@ -1,21 +1,14 @@
 //! A person's way in: commands, configuration and what comes back.
 //!
-//! [`args`] says what can be typed, [`config`] turns port SPECs and files into
-//! values, [`error`] is how every failure is told, [`manual`] writes the man pages,
-//! [`completion`] tells shells the names there are.
+//! [`args`] says what can be typed, with completions and man pages; [`config`] turns
+//! port SPECs and files into values; [`control`] is what the program and a running
+//! switch share; [`daemon`] is the running switch; [`error`] is how every failure is told.
 
-pub mod api;
 pub mod args;
 pub mod bench;
-pub mod client;
 pub mod commands;
-pub mod completion;
 pub mod config;
+pub mod control;
 pub mod daemon;
-mod echo;
 pub mod error;
-mod interrupt;
-pub mod manual;
 pub mod output;
-mod own;
-pub mod rundir;

@@ -3,9 +3,9 @@
 use std::panic::{self, AssertUnwindSafe, PanicHookInfo};
 use std::process::ExitCode;
 
+use netloom::args::completion;
 use netloom::args::{self, Stop};
 use netloom::commands;
-use netloom::completion;
 use netloom::error::{CliError, Color, FAILED};
 
 fn main() -> ExitCode {
@@ -23,7 +23,7 @@ fn own_up(panic: &PanicHookInfo<'_>) {
 }
 
 fn run() -> ExitCode {
-    completion::answer();
+    completion::answer(args::command);
     let words: Vec<_> = std::env::args_os().collect();
     let (error, json, color) = match args::parse(&words) {
         Ok(cli) => match commands::run(&cli) {

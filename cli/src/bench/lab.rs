@@ -16,8 +16,8 @@ use io_backends::lab::netns::in_netns;
 use io_backends::lab::{Journal, Netns};
 
 use super::BENCH;
+use crate::commands::subprocess;
 use crate::error::CliError;
-use crate::own;
 
 /// Where the directories of benches are.
 pub(super) const PARENT: &str = "/run";
@@ -90,7 +90,7 @@ impl Lab {
 
     /// Fails when the user has interrupted.
     pub(super) fn check(&self) -> Result<(), CliError> {
-        own::interrupted(BENCH, &self.stop)
+        subprocess::interrupted(BENCH, &self.stop)
     }
 
     /// Waits; an interrupt ends that.

@@ -9,7 +9,7 @@ use rustix::process::{Pid, Signal, kill_process};
 
 use super::lab::{PARENT, PREFIX, RECORD, SWITCHES};
 use super::{BENCH, PATIENCE};
-use crate::own;
+use crate::commands::subprocess;
 
 /// Where `ip netns` keeps its names.
 const NAMESPACES: &str = io_backends::lab::netns::DIRECTORY;
@@ -31,7 +31,7 @@ fn after(dir: &Path, name: &str) {
     let switches = dir.join(SWITCHES);
     for entry in fs::read_dir(&switches).into_iter().flatten().flatten() {
         if let Some(switch) = entry.file_name().to_str().filter(|name| !name.starts_with('.')) {
-            let _ = own::take_down(BENCH, &switches, switch, PATIENCE);
+            let _ = subprocess::take_down(BENCH, &switches, switch, PATIENCE);
         }
     }
     kill_residents(name);

@@ -30,8 +30,8 @@ mod work;
 use std::time::Duration;
 
 use crate::args::Global;
+use crate::commands::subprocess;
 use crate::error::CliError;
-use crate::own;
 
 pub(crate) use document::Document;
 pub use plan::{Peer, Plan, What};
@@ -48,9 +48,9 @@ const PATIENCE: Duration = Duration::from_secs(120);
 /// # Errors
 /// Exit 1 when Netloom does not start, what was made can't be removed, or the user interrupts.
 pub(crate) fn run(global: &Global, plan: &Plan) -> Result<Document, CliError> {
-    let stop = own::on_interrupt(BENCH)?;
+    let stop = subprocess::on_interrupt(BENCH)?;
     let document = run::run(plan, &stop, global.quiet)?;
-    own::interrupted(BENCH, &stop)?;
+    subprocess::interrupted(BENCH, &stop)?;
     Ok(document)
 }
 

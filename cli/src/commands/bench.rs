@@ -2,10 +2,11 @@
 
 use rustix::thread::CapabilitySet;
 
+use super::subprocess;
 use crate::args::{Bench, Global};
 use crate::bench::{self, PageFile, Peer, Plan, What};
 use crate::error::CliError;
-use crate::{output, own};
+use crate::output;
 
 /// Measures, and shows what came out.
 ///
@@ -14,7 +15,7 @@ use crate::{output, own};
 pub(super) fn run(global: &Global, arguments: &Bench) -> Result<(), CliError> {
     refuse_peers(arguments)?;
     refuse_idle_options(arguments)?;
-    own::needs(
+    subprocess::needs(
         "bench",
         "to make namespaces and TAPs, to send frames and to have the kernel send them back",
         &[

@@ -4,7 +4,7 @@ use clap_complete::Shell;
 use io_backends::error::describe;
 
 use crate::args::Global;
-use crate::completion;
+use crate::args::completion;
 use crate::error::CliError;
 use crate::output;
 

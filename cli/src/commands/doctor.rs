@@ -9,9 +9,9 @@ use rustix::thread::{CapabilitySet, capabilities};
 use serde::Serialize;
 
 use crate::args::Global;
+use crate::control::rundir;
 use crate::error::CliError;
 use crate::output::{self, Align, Paint, Table};
-use crate::rundir;
 
 /// What was found.
 #[derive(Serialize)]

@@ -2,13 +2,13 @@
 
 use io_backends::lab::Journal;
 
-use crate::api::{Changed, Request};
 use crate::args::{Down, Global};
-use crate::client::{Client, dies};
+use crate::control::api::{Changed, Request};
+use crate::control::client::{Client, dies};
+use crate::control::rundir::{self, RunDir, State};
 use crate::daemon;
 use crate::error::{CliError, UNKNOWN};
 use crate::output;
-use crate::rundir::{self, RunDir, State};
 
 /// Stops switches and removes what they made; cleans up after killed ones.
 ///

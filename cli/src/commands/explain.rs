@@ -2,9 +2,9 @@
 
 use std::fmt::Write;
 
-use crate::api::{ExplainDoc, Request};
 use crate::args::{Explain, Global};
 use crate::config::parse_frame;
+use crate::control::api::{ExplainDoc, Request};
 use crate::error::CliError;
 use crate::output;
 

@@ -2,8 +2,8 @@
 
 use switch_core::Vid;
 
-use crate::api::{FdbRow, Request};
 use crate::args::{FdbCommand, Global};
+use crate::control::api::{FdbRow, Request};
 use crate::error::CliError;
 use crate::output;
 

@@ -2,12 +2,12 @@
 
 use std::time::Duration;
 
-use crate::api::{Request, SwitchRow};
 use crate::args::Global;
-use crate::client::Client;
+use crate::control::api::{Request, SwitchRow};
+use crate::control::client::Client;
+use crate::control::rundir::{self, RunDir, State};
 use crate::error::CliError;
 use crate::output;
-use crate::rundir::{self, RunDir, State};
 
 /// How long a switch may take; the row of one that hangs says less.
 const PATIENCE: Duration = Duration::from_secs(1);

@@ -6,10 +6,10 @@ use std::process::{Command, Stdio};
 
 use io_backends::error::describe;
 
-use crate::api::Changed;
 use crate::args::Global;
+use crate::args::manual;
+use crate::control::api::Changed;
 use crate::error::CliError;
-use crate::manual;
 use crate::output;
 
 /// Shows the man page on a terminal, prints it elsewhere, or writes every page into `dir`.

@@ -5,22 +5,25 @@ mod completions;
 mod demo;
 mod doctor;
 mod down;
+pub(crate) mod echo;
 mod exec;
 mod explain;
 mod fdb;
+mod interrupt;
 mod ls;
 mod man;
 mod port;
 mod stats;
+pub(crate) mod subprocess;
 mod up;
 mod vlan;
 
-use crate::api::{Changed, Request};
 use crate::args::{Cli, Command, Global};
-use crate::client::Client;
+use crate::control::api::{Changed, Request};
+use crate::control::client::Client;
+use crate::control::rundir::{self, RunDir};
 use crate::error::CliError;
 use crate::output;
-use crate::rundir::{self, RunDir};
 
 /// Does what was typed.
 ///

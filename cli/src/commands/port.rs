@@ -6,9 +6,9 @@ use io_backends::error::describe;
 use io_backends::ports::Kind;
 use rustix::process::{PidfdFlags, PidfdGetfdFlags, getpid, pidfd_getfd, pidfd_open};
 
-use crate::api::{Changed, PortRow, Request};
 use crate::args::{Global, PortCommand};
 use crate::config::{parse_settings, parse_spec};
+use crate::control::api::{Changed, PortRow, Request};
 use crate::error::CliError;
 use crate::output;
 

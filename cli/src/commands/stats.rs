@@ -5,13 +5,13 @@ use std::time::{Duration, Instant};
 
 use io_backends::error::describe;
 
-use crate::api::{Request, StatsDoc};
 use crate::args::{Global, Stats};
-use crate::client::dies;
+use crate::commands::interrupt::Interrupt;
+use crate::control::api::{Request, StatsDoc};
+use crate::control::client::dies;
+use crate::control::rundir::{RunDir, State};
 use crate::error::CliError;
-use crate::interrupt::Interrupt;
 use crate::output;
-use crate::rundir::{RunDir, State};
 
 const INTERVAL: Duration = Duration::from_secs(1);
 /// Cursor to the top, and everything below it cleared.

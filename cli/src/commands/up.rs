@@ -4,14 +4,14 @@ use io_backends::error::describe;
 use io_backends::host::daemonize::{Background, Side, split};
 use serde::{Deserialize, Serialize};
 
-use crate::api::{Changed, Failure, Request};
 use crate::args::{Global, Up};
-use crate::client::Client;
 use crate::config::{self, SwitchConfig};
+use crate::control::api::{Changed, Failure, Request};
+use crate::control::client::Client;
+use crate::control::rundir::RunDir;
 use crate::daemon::Daemon;
 use crate::error::CliError;
 use crate::output;
-use crate::rundir::RunDir;
 
 /// What the background process reports when all is ready, or why it is not.
 #[derive(Debug, Serialize, Deserialize)]
@@ -27,7 +27,7 @@ enum Word {
 pub(super) fn run(global: &Global, up: &Up) -> Result<(), CliError> {
     let (name, config) = described(global, up)?;
     // Asked once, before the process leaves the directory it may be relative to.
-    crate::rundir::parent();
+    crate::control::rundir::parent();
     output::note(
         global,
         &format!("switch {name} keeps its files in {}", RunDir::of(&name).path().display()),

@@ -1,7 +1,7 @@
 //! `netloom vlan ls`.
 
-use crate::api::{Request, VlanRow};
 use crate::args::{Global, VlanCommand};
+use crate::control::api::{Request, VlanRow};
 use crate::error::CliError;
 use crate::output;
 

@@ -14,11 +14,11 @@ use toml::de::{DeTable, DeValue};
 use super::SwitchConfig;
 use super::claims::Claims;
 use super::draft::Draft;
+use super::keys::link::HEAD;
+use super::keys::port::find;
+use super::keys::switch;
 use super::keys::unknown;
-use super::link_keys::HEAD;
 use super::nearest::likely;
-use super::port_keys::find;
-use super::switch_keys;
 use super::value::{Given, Mistake, Value, quoted};
 use crate::error::{CliError, PRIVILEGE};
 
@@ -115,8 +115,8 @@ impl Reader<'_> {
     /// `[switch]`.
     fn rules(&self, config: &mut SwitchConfig, table: &DeTable<'_>) -> Result<(), Mistake> {
         for (word, at, node) in in_order(table) {
-            let Some(key) = switch_keys::KEYS.iter().find(|key| key.name == word) else {
-                let known = switch_keys::KEYS.each_ref().map(|key| key.name);
+            let Some(key) = switch::KEYS.iter().find(|key| key.name == word) else {
+                let known = switch::KEYS.each_ref().map(|key| key.name);
                 return Err(unknown(at, word, &known, "[switch]"));
             };
             key.apply(config, at, &given(self.text, node))?;

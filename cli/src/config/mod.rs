@@ -11,14 +11,10 @@ mod draft;
 mod file;
 mod frame_spec;
 mod keys;
-mod link_keys;
 mod names;
 mod nearest;
-mod port_keys;
 mod reference;
-mod rule_keys;
 mod spec;
-mod switch_keys;
 mod value;
 
 use io_backends::Attachment;

@@ -2,8 +2,8 @@
 
 use super::draft::KINDS;
 use super::keys::Key;
+use super::keys::{link, port, rule, switch};
 use super::value::listed;
-use super::{link_keys, port_keys, rule_keys, switch_keys};
 
 /// One kind or key, as a user reads about it.
 #[derive(Clone, PartialEq, Eq, Debug)]
@@ -37,22 +37,22 @@ pub fn kind_reference() -> Vec<Row> {
 
 /// The keys of a `[[port]]` that say what a SPEC's beginning does.
 pub fn head_reference() -> Vec<Row> {
-    link_keys::HEAD.iter().map(row).collect()
+    link::HEAD.iter().map(row).collect()
 }
 
 /// The keys of a SPEC, which are those of a `[[port]]` but for name, kind and target.
 pub fn spec_reference() -> Vec<Row> {
-    port_keys::keys().map(row).collect()
+    port::keys().map(row).collect()
 }
 
 /// The keys that `port set` takes.
 pub fn rule_reference() -> Vec<Row> {
-    rule_keys::KEYS.iter().map(row).collect()
+    rule::KEYS.iter().map(row).collect()
 }
 
 /// The keys of a file's `[switch]`.
 pub fn file_reference() -> Vec<Row> {
-    switch_keys::KEYS.iter().map(row).collect()
+    switch::KEYS.iter().map(row).collect()
 }
 
 fn row<T>(key: &Key<T>) -> Row {

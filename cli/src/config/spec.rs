@@ -7,10 +7,10 @@ use switch_core::VlanMode;
 use switch_core::config::{PortConfig, PortRules};
 
 use super::draft::Draft;
+use super::keys::link::{self, HEAD};
+use super::keys::port::{REPEATING, find};
+use super::keys::rule;
 use super::keys::{Key, unknown};
-use super::link_keys::{self, HEAD};
-use super::port_keys::{REPEATING, find};
-use super::rule_keys;
 use super::value::{Given, Mistake, Value, quoted};
 use crate::error::CliError;
 
@@ -161,13 +161,13 @@ fn read_settings(words: &[String]) -> Result<Settings, Mistake> {
 }
 
 fn find_live(at: usize, word: &str) -> Result<&'static Key<Draft>, Mistake> {
-    if let Some(key) = rule_keys::KEYS.iter().find(|key| key.name == word) {
+    if let Some(key) = rule::KEYS.iter().find(|key| key.name == word) {
         return Ok(key);
     }
-    if HEAD.iter().chain(&link_keys::KEYS).any(|key| key.name == word) {
+    if HEAD.iter().chain(&link::KEYS).any(|key| key.name == word) {
         return Err(Mistake::new(at, format!("{word} can't be set on an attached port"))
             .hint("remove the port and add it again"));
     }
-    let known = rule_keys::KEYS.each_ref().map(|key| key.name);
+    let known = rule::KEYS.each_ref().map(|key| key.name);
     Err(unknown(at, word, &known, "port set"))
 }

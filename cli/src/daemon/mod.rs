@@ -27,11 +27,11 @@ use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM};
 use switch_core::fdb::Seed;
 use switch_core::{PortId, Switch};
 
-use crate::api::{Changed, Failure, Reply};
-use crate::client::dies;
 use crate::config::SwitchConfig;
+use crate::control::api::{Changed, Failure, Reply};
+use crate::control::client::dies;
+use crate::control::rundir::{self, RunDir};
 use crate::error::CliError;
-use crate::rundir::{self, RunDir};
 
 pub use requests::leftovers;
 

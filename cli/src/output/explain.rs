@@ -1,7 +1,7 @@
 //! `explain`: the verdict, then how it came about.
 
 use super::paint::Paint;
-use crate::api::ExplainDoc;
+use crate::control::api::ExplainDoc;
 
 /// The verdict in one line and the numbered steps to it.
 pub fn explanation(answer: &ExplainDoc, paint: Paint) -> String {
@@ -32,7 +32,7 @@ fn ways_out(answer: &ExplainDoc) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::api::EgressDoc;
+    use crate::control::api::EgressDoc;
 
     fn answer() -> ExplainDoc {
         let way = |port: &str, tag: &str| EgressDoc { port: port.into(), tag: tag.into() };

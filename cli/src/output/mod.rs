@@ -14,8 +14,8 @@ use std::io::{self, Write};
 use io_backends::error::describe;
 use serde::Serialize;
 
-use crate::api::Changed;
 use crate::args::Global;
+use crate::control::api::Changed;
 use crate::error::CliError;
 
 pub use explain::explanation;

@@ -6,7 +6,7 @@ use super::lists::NONE;
 use super::paint::Paint;
 use super::table::{Align, Table};
 use super::units::{count, rate};
-use crate::api::{PortStats, StatsDoc};
+use crate::control::api::{PortStats, StatsDoc};
 
 use Align::{Left, Right};
 

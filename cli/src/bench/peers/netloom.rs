@@ -9,8 +9,8 @@ use super::super::plan::setting_text;
 use super::guest::{self, TAP};
 use super::switch::Switch;
 use super::{Host, NETDEV, Rig, Wiring};
-use crate::api::{Changed, Request, StatsDoc};
-use crate::client::Client;
+use crate::control::api::{Changed, Request, StatsDoc};
+use crate::control::client::Client;
 use crate::error::CliError;
 use crate::output::count;
 

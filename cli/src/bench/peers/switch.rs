@@ -8,10 +8,10 @@ use rustix::process::Pid;
 
 use super::super::lab::Lab;
 use super::super::{BENCH, PATIENCE};
-use crate::client::Client;
+use crate::commands::subprocess;
+use crate::control::client::Client;
+use crate::control::rundir::{RunDir, State};
 use crate::error::CliError;
-use crate::own;
-use crate::rundir::{RunDir, State};
 
 /// A switch in the background; it goes with the value.
 pub(super) struct Switch {
@@ -27,10 +27,10 @@ impl Switch {
         fs::write(&path, words)
             .map_err(|error| CliError::failed(path.display().to_string(), describe(&error)))?;
         let run_dir = lab.switches();
-        let mut command = own::netloom(["up", "--detach", "--name", &name]);
+        let mut command = subprocess::netloom(["up", "--detach", "--name", &name]);
         command.arg(&path).env("NETLOOM_RUN_DIR", &run_dir);
         let switch = Switch { run_dir, name };
-        own::finish(BENCH, command, PATIENCE)?;
+        subprocess::finish(BENCH, command, PATIENCE)?;
         Ok(switch)
     }
 
@@ -59,7 +59,7 @@ impl Drop for Switch {
     fn drop(&mut self) {
         if self.dir().state().is_some() {
             // What can't be stopped now, the next bench finds.
-            let _ = own::take_down(BENCH, &self.run_dir, &self.name, PATIENCE);
+            let _ = subprocess::take_down(BENCH, &self.run_dir, &self.name, PATIENCE);
         }
     }
 }

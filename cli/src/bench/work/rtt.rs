@@ -12,7 +12,7 @@ use super::super::cases::Case;
 use super::super::lab::Lab;
 use super::super::peers::Rig;
 use super::{Description, Reading, WARM_UP, broken, latencies};
-use crate::echo::Echo;
+use crate::commands::echo::Echo;
 use crate::error::CliError;
 
 const WHAT: &str = "ping";

@@ -7,9 +7,9 @@ use std::time::Duration;
 
 use io_backends::lab::Netns;
 
+use crate::commands::subprocess;
+use crate::control::rundir::{self, RunDir};
 use crate::error::CliError;
-use crate::own;
-use crate::rundir::{self, RunDir};
 
 /// What failures are about.
 const DEMO: &str = "demo";
@@ -44,7 +44,7 @@ impl Lab {
             address: Ipv4Addr::new(10, 9, 0, last),
         };
         let hosts = [host("alice", 1), host("bob", 2)];
-        let mut command = own::netloom(["up", "--detach", "--name", &switch]);
+        let mut command = subprocess::netloom(["up", "--detach", "--name", &switch]);
         for Host { port, netns, address } in &hosts {
             // The netdev's name here, before it moves: 15 bytes at most.
             let target = format!("nl{process}{}", &port[..1]);
@@ -54,7 +54,7 @@ impl Lab {
         // From here on there may be something to remove.
         let lab = Lab { switch, hosts, stop: Arc::clone(stop), removed: false };
         lab.check()?;
-        own::finish(DEMO, command, PATIENCE)?;
+        subprocess::finish(DEMO, command, PATIENCE)?;
         lab.check()?;
         Ok(lab)
     }
@@ -65,13 +65,13 @@ impl Lab {
 
     /// Fails when the user has interrupted.
     pub(super) fn check(&self) -> Result<(), CliError> {
-        own::interrupted(DEMO, &self.stop)
+        subprocess::interrupted(DEMO, &self.stop)
     }
 
     /// Takes everything away.
     pub(super) fn remove(mut self) -> Result<(), CliError> {
         self.removed = true;
-        own::take_down(DEMO, &rundir::parent(), &self.switch, PATIENCE)
+        subprocess::take_down(DEMO, &rundir::parent(), &self.switch, PATIENCE)
     }
 }
 
@@ -79,7 +79,7 @@ impl Drop for Lab {
     fn drop(&mut self) {
         if !self.removed && self.run_dir().state().is_some() {
             // The failure that led here is the one that is told.
-            let _ = own::take_down(DEMO, &rundir::parent(), &self.switch, PATIENCE);
+            let _ = subprocess::take_down(DEMO, &rundir::parent(), &self.switch, PATIENCE);
         }
     }
 }

@@ -7,7 +7,7 @@ use rustix::io::Errno;
 use serde::Serialize;
 
 use super::lab::Lab;
-use crate::echo::Echo;
+use crate::commands::echo::Echo;
 use crate::error::CliError;
 
 const COUNT: u16 = 10;

@@ -6,8 +6,8 @@ use std::time::Duration;
 use super::lab::Lab;
 use super::ping::Pings;
 use super::transfer::Transfer;
-use crate::api::{ExplainDoc, FdbRow, StatsDoc};
 use crate::args::Global;
+use crate::control::api::{ExplainDoc, FdbRow, StatsDoc};
 use crate::output::{self, Paint};
 
 /// Prints, unless a document is wanted or nothing.

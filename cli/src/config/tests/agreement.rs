@@ -6,8 +6,8 @@ use proptest::prelude::*;
 
 use super::*;
 use crate::config::draft::KINDS;
-use crate::config::link_keys::HEAD;
-use crate::config::port_keys::keys;
+use crate::config::keys::link::HEAD;
+use crate::config::keys::port::keys;
 
 /// Every key with a value, as a SPEC and as a file write it.
 const VALUES: [(&str, &[(&str, &str)]); 20] = [

@@ -11,7 +11,7 @@ use switch_core::fdb::Entry;
 use switch_core::tables::named_vids;
 use switch_core::vlan::{Allowed, Vid, VidSet, VlanMode};
 
-use crate::api::{
+use crate::control::api::{
     AllowedDoc, EgressDoc, ExplainDoc, FdbRow, FdbStatsDoc, FlagsDoc, KernelStats, PortRow,
     PortStats, RemovedStats, StatsDoc, VlanDoc, VlanRow, WorkerDoc,
 };

@@ -18,8 +18,8 @@ use switch_core::tables::PortTable;
 use switch_core::{Frame, Mac, Vid};
 
 use super::Daemon;
-use crate::api::{Changed, Request, SwitchRow};
 use crate::config::{SwitchConfig, merge, parse_settings, parse_spec};
+use crate::control::api::{Changed, Request, SwitchRow};
 use crate::error::CliError;
 
 type Answer = Result<Value, CliError>;

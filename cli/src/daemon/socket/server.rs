@@ -18,7 +18,7 @@ use rustix::net::{RecvAncillaryBuffer, RecvAncillaryMessage, RecvFlags, ReturnFl
 use serde::Serialize;
 
 use super::patience::Patience;
-use crate::api::{Failure, Hello, LONGEST_REQUEST, Reply, Request, VERSION};
+use crate::control::api::{Failure, Hello, LONGEST_REQUEST, Reply, Request, VERSION};
 use crate::error::CliError;
 
 /// Conversations at once; another client takes the place of one that has said the least for the longest.

@@ -1,5 +1,5 @@
 use super::*;
-use crate::api::{FdbStatsDoc, KernelStats, PortStats, RemovedStats};
+use crate::control::api::{FdbStatsDoc, KernelStats, PortStats, RemovedStats};
 
 /// A switch of two ports and one worker whose counters add up.
 pub(in crate::output) fn reading() -> StatsDoc {

@@ -6,7 +6,7 @@ use super::lists::NONE;
 use super::paint::Paint;
 use super::table::{Align, Table};
 use super::units::{bytes, count, duration};
-use crate::api::{StatsDoc, WorkerDoc};
+use crate::control::api::{StatsDoc, WorkerDoc};
 
 use Align::{Left, Right};
 

@@ -7,10 +7,10 @@ use io_backends::ports::MacvtapMode;
 use ipnet::IpNet;
 use switch_core::Mac;
 
-use super::draft::{Draft, KINDS};
-use super::keys::Key;
-use super::names::{NAME_FORM, NETDEV_FORM, NETNS_FORM, is_name, is_netdev, netns};
-use super::value::{Expected, Given, Mistake, ON_OFF, Wrong, quoted};
+use super::Key;
+use crate::config::draft::{Draft, KINDS};
+use crate::config::names::{NAME_FORM, NETDEV_FORM, NETNS_FORM, is_name, is_netdev, netns};
+use crate::config::value::{Expected, Given, Mistake, ON_OFF, Wrong, quoted};
 
 /// 68 is IPv4's least (RFC 791); 65,521 the most that fits a TAP's 16-bit frame length.
 const MTU: RangeInclusive<u32> = 68..=65_521;

@@ -16,9 +16,9 @@ use rustix::net::{
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
 
-use crate::api::{Failure, Hello, LONGEST_LINE, Request, VERSION};
+use crate::control::api::{Failure, Hello, LONGEST_LINE, Request, VERSION};
+use crate::control::rundir::{RunDir, State};
 use crate::error::{CliError, PRIVILEGE};
-use crate::rundir::{RunDir, State};
 
 /// How long a switch may be silent before an answer; making a port of many queues takes a
 /// second, and one that takes thousands away gives signs of life meanwhile.
@@ -182,7 +182,7 @@ fn is_exiting(pid: u32) -> bool {
     }
 }
 
-/// [`crate::api::Reply`] with the document read straight into its type.
+/// [`crate::control::api::Reply`] with the document read straight into its type.
 #[derive(Deserialize)]
 #[serde(rename_all = "snake_case")]
 enum Answer<T> {

@@ -4,10 +4,10 @@ use std::ops::RangeInclusive;
 
 use switch_core::config::L2cp;
 
-use super::keys::Key;
-use super::names::{NAME_FORM, is_name};
-use super::value::{Expected, Given, Value, Wrong, digits};
-use super::{Engine, SwitchConfig, Workers};
+use super::Key;
+use crate::config::names::{NAME_FORM, is_name};
+use crate::config::value::{Expected, Given, Value, Wrong, digits};
+use crate::config::{Engine, SwitchConfig, Workers};
 
 /// Seconds (802.1Q table 8-6).
 const AGEING: RangeInclusive<u32> = 10..=1_000_000;

@@ -3,7 +3,7 @@
 use super::paint::Paint;
 use super::table::{Align, Table};
 use super::units::duration;
-use crate::api::{AllowedDoc, FdbRow, FlagsDoc, PortRow, SwitchRow, VlanDoc, VlanRow};
+use crate::control::api::{AllowedDoc, FdbRow, FlagsDoc, PortRow, SwitchRow, VlanDoc, VlanRow};
 
 use Align::{Left, Right};
 

@@ -3,7 +3,9 @@
 
 #![expect(rustdoc::broken_intra_doc_links, reason = "help texts, in which brackets are brackets")]
 
+pub mod completion;
 mod help;
+pub mod manual;
 mod mistakes;
 mod other_words;
 
@@ -15,8 +17,8 @@ use clap::{ArgAction, Args, Parser, Subcommand};
 use clap_complete::Shell;
 use switch_core::{Mac, Vid};
 
+use crate::args::completion::{namespaces, ports, settings, switches};
 use crate::bench::{Peer, What, engine_arg, seconds_arg, workers_arg};
-use crate::completion::{namespaces, ports, settings, switches};
 use crate::config::{mac_arg, name_arg, vid_arg};
 use crate::error::Color;
 

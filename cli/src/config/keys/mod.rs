@@ -1,11 +1,16 @@
 //! A key of a configuration: one row says its name, its place, its form, what
 //! it means and how it is read.
 //!
-//! The rows themselves are in `link_keys`, `rule_keys` and `switch_keys`. SPECs, files,
+//! The rows themselves are in `link`, `rule` and `switch`. SPECs, files,
 //! `port set`, hints, help and the man page all come from them.
 
-use super::nearest::likely;
-use super::value::{Expected, Given, Mistake, Wrong, did_you_mean, listed};
+pub(super) mod link;
+pub(super) mod port;
+pub(super) mod rule;
+pub(super) mod switch;
+
+use crate::config::nearest::likely;
+use crate::config::value::{Expected, Given, Mistake, Wrong, did_you_mean, listed, quoted};
 
 /// One key of a table that is read into a `T`.
 pub(crate) struct Key<T: 'static> {
@@ -53,5 +58,5 @@ pub(crate) fn unknown(at: usize, word: &str, known: &[&str], owner: &str) -> Mis
         }
         None => format!("{owner} takes {}", listed(known, "and")),
     };
-    Mistake::new(at, format!("unknown key {}", super::value::quoted(word))).hint(hint)
+    Mistake::new(at, format!("unknown key {}", quoted(word))).hint(hint)
 }

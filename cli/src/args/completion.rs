@@ -8,23 +8,23 @@ use std::fs;
 use std::io;
 use std::time::Duration;
 
+use clap::Command;
 use clap_complete::env::{CompleteEnv, Shells};
 use clap_complete::{ArgValueCandidates, CompletionCandidate, Shell};
 
-use crate::api::{PortRow, Request};
-use crate::args;
-use crate::client::Client;
 use crate::config::rule_reference;
-use crate::rundir;
+use crate::control::api::{PortRow, Request};
+use crate::control::client::Client;
+use crate::control::rundir;
 
 /// Set by the shell's script; its value is the shell.
 const VARIABLE: &str = "NETLOOM_COMPLETE";
 /// How long a switch may take: somebody waits for the cursor.
 const PATIENCE: Duration = Duration::from_millis(500);
 
-/// Where the shell asks for words, prints them and ends the program; else does nothing.
-pub fn answer() {
-    CompleteEnv::with_factory(args::command).var(VARIABLE).bin("netloom").complete();
+/// Where the shell asks for words of `command`, prints them and ends the program; else does nothing.
+pub fn answer(command: impl Fn() -> Command) {
+    CompleteEnv::with_factory(command).var(VARIABLE).bin("netloom").complete();
 }
 
 /// The script for a shell.

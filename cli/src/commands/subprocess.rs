@@ -15,8 +15,8 @@ use rustix::thread::{CapabilitySet, capabilities};
 use serde::Deserialize;
 use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM};
 
+use crate::control::rundir::{RunDir, State};
 use crate::error::{CliError, FAILED, PRIVILEGE};
-use crate::rundir::{RunDir, State};
 
 const LOOK: Duration = Duration::from_millis(5);
 

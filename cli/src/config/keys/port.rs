@@ -1,13 +1,13 @@
 //! The keys of a port: of its attachment, then of its rules.
 
-use super::draft::Draft;
-use super::keys::{Key, unknown};
-use super::value::{Mistake, listed};
-use super::{link_keys, rule_keys};
+use super::{Key, unknown};
+use super::{link, rule};
+use crate::config::draft::Draft;
+use crate::config::value::{Mistake, listed};
 
 /// Every key but name, kind and target.
 pub(crate) fn keys() -> impl Iterator<Item = &'static Key<Draft>> {
-    link_keys::KEYS.iter().chain(&rule_keys::KEYS)
+    link::KEYS.iter().chain(&rule::KEYS)
 }
 
 /// The keys that may be given more than once in a SPEC.
@@ -42,7 +42,7 @@ mod tests {
 
     #[test]
     fn a_key_is_there_once() {
-        let mut names: Vec<_> = link_keys::HEAD.iter().chain(keys()).map(|key| key.name).collect();
+        let mut names: Vec<_> = link::HEAD.iter().chain(keys()).map(|key| key.name).collect();
         let all = names.len();
         names.sort_unstable();
         names.dedup();

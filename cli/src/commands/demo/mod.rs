@@ -14,13 +14,13 @@ use std::time::{Duration, Instant};
 use rustix::thread::CapabilitySet;
 use serde::Serialize;
 
-use crate::api::{ExplainDoc, FdbRow, PortRow, Request, StatsDoc};
 use crate::args::Global;
-use crate::client::Client;
+use crate::commands::subprocess;
 use crate::config::parse_frame;
+use crate::control::api::{ExplainDoc, FdbRow, PortRow, Request, StatsDoc};
+use crate::control::client::Client;
 use crate::error::CliError;
 use crate::output;
-use crate::own;
 
 use lab::Lab;
 use ping::Pings;
@@ -50,20 +50,20 @@ struct Report {
 /// Exit 4 without the privileges, 1 when anything fails or no traffic flows.
 pub(super) fn run(global: &Global) -> Result<(), CliError> {
     let began = Instant::now();
-    own::needs(
+    subprocess::needs(
         "demo",
         "to make namespaces and TAPs",
         &[("CAP_NET_ADMIN", CapabilitySet::NET_ADMIN), ("CAP_SYS_ADMIN", CapabilitySet::SYS_ADMIN)],
     )?;
     let story = Story::new(global);
-    let stop = own::on_interrupt("demo")?;
+    let stop = subprocess::on_interrupt("demo")?;
     let lab = Lab::build(&stop)?;
     let told = tell(&story, &lab, began);
     // Whatever happened, everything goes; the first failure is the one to tell.
     let removed = lab.remove();
     let mut report = told?;
     removed?;
-    own::interrupted("demo", &stop)?;
+    subprocess::interrupted("demo", &stop)?;
     report.seconds = began.elapsed().as_secs_f64();
     story.end(report.seconds);
     if global.json {

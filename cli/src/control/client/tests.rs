@@ -6,7 +6,7 @@ use rustix::net::{RecvAncillaryBuffer, RecvAncillaryMessage, RecvFlags, recvmsg}
 use serde_json::{Value, json};
 
 use super::*;
-use crate::api::{Changed, Reply};
+use crate::control::api::{Changed, Reply};
 
 /// A client whose switch says each of these lines after having read one.
 fn client(lines: &[&str]) -> (Result<Client, CliError>, thread::JoinHandle<Vec<String>>) {

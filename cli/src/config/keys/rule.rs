@@ -5,10 +5,10 @@ use std::ops::RangeInclusive;
 use switch_core::Tpid;
 use switch_core::vlan::{Allowed, VidSet};
 
-use super::draft::Draft;
-use super::keys::Key;
-use super::link_keys::{ALL, store};
-use super::value::{Expected, Given, ON_OFF, Value, Wrong};
+use super::Key;
+use super::link::{ALL, store};
+use crate::config::draft::Draft;
+use crate::config::value::{Expected, Given, ON_OFF, Value, Wrong};
 
 const VID: Expected = Expected::Text("a VID from 1 to 4094");
 const MAC_LIMIT: RangeInclusive<u32> = 0..=u32::MAX;

@@ -1,0 +1,6 @@
+//! What the program and a running switch share: the messages, the program's end of
+//! the conversation, and the directory in which they find each other.
+
+pub mod api;
+pub mod client;
+pub mod rundir;
