@@ -78,7 +78,7 @@ pub struct PortConfig<L> {
     /// What holds for it.
     pub rules: PortRules,
     /// What it is attached to.
-    pub link: L,
+    pub attachment: L,
 }
 
 /// A switch's whole configuration.
@@ -111,11 +111,11 @@ pub enum Action<L> {
 
 /// The steps that lead from `old` to `new`: removals first, so that names and
 /// netdevs are free again, then changes, then additions in `new`'s order. A
-/// port whose link differs is removed and added.
+/// port whose attachment differs is removed and added.
 ///
 /// ```
 /// use switch_core::config::{Action, Config, PortConfig, PortRules, plan};
-/// let port = PortConfig { name: "a".into(), rules: PortRules::default(), link: () };
+/// let port = PortConfig { name: "a".into(), rules: PortRules::default(), attachment: () };
 /// let new = Config { ports: vec![port.clone()], ..Config::default() };
 /// assert_eq!(plan(&Config::default(), &new), [Action::AddPort(port)]);
 /// assert_eq!(plan(&new, &new), []);
@@ -126,7 +126,7 @@ pub fn plan<L: Clone + PartialEq>(old: &Config<L>, new: &Config<L>) -> Vec<Actio
     };
     let (before, after) = (by_name(old), by_name(new));
     let stays = |port: &PortConfig<L>, other: &BTreeMap<String, PortConfig<L>>| {
-        other.get(&port.name).is_some_and(|twin| twin.link == port.link)
+        other.get(&port.name).is_some_and(|twin| twin.attachment == port.attachment)
     };
 
     let mut steps = Vec::new();
@@ -155,8 +155,8 @@ pub fn plan<L: Clone + PartialEq>(old: &Config<L>, new: &Config<L>) -> Vec<Actio
 mod tests {
     use super::*;
 
-    fn port(name: &str, link: u32) -> PortConfig<u32> {
-        PortConfig { name: name.into(), rules: PortRules::default(), link }
+    fn port(name: &str, attachment: u32) -> PortConfig<u32> {
+        PortConfig { name: name.into(), rules: PortRules::default(), attachment }
     }
 
     #[test]

@@ -38,7 +38,7 @@ fn list(global: &Global) -> Result<(), CliError> {
 
 fn add(global: &Global, spec: &str) -> Result<(), CliError> {
     let port = parse_spec(spec)?;
-    let descriptor = match port.link.kind {
+    let descriptor = match port.attachment.kind {
         Kind::Fd(number) => Some(inherited(number)?),
         _ => None,
     };

@@ -61,17 +61,17 @@ impl Claims {
         }
         self.names.insert(port.name.clone(), index);
 
-        let link = &port.link;
-        match &link.kind {
+        let attachment = &port.attachment;
+        match &attachment.kind {
             Kind::Tap { name, .. } => {
                 self.claim(port, Thing::Tap(name.clone()), false)?;
-                if let (Some(netns), Some(ifname)) = (&link.netns, &link.ifname) {
+                if let (Some(netns), Some(ifname)) = (&attachment.netns, &attachment.ifname) {
                     self.claim(port, Thing::Inside(netns.clone(), ifname.clone()), false)?;
                 }
                 Ok(())
             }
             Kind::Macvtap { lower, mode } => {
-                let lower = Thing::Lower(link.netns.clone(), lower.clone());
+                let lower = Thing::Lower(attachment.netns.clone(), lower.clone());
                 self.claim(port, lower, *mode != MacvtapMode::Passthru)
             }
             Kind::Fd(number) => self.claim(port, Thing::Descriptor(*number), false),

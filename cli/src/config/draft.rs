@@ -132,7 +132,7 @@ impl Draft {
             return Err(Mistake::new(at, "a port without kind").hint(hint));
         };
         self.check_netdev()?;
-        let link = Attachment {
+        let attachment = Attachment {
             kind: (kind.link)(self)?,
             netns: self.netns.clone(),
             ifname: self.ifname.clone(),
@@ -153,7 +153,7 @@ impl Draft {
             isolated: rules.isolated.unwrap_or(default.isolated),
             mac_limit: rules.mac_limit.unwrap_or(default.mac_limit),
         };
-        Ok(PortConfig { name: self.name.clone(), rules, link })
+        Ok(PortConfig { name: self.name.clone(), rules, attachment })
     }
 
     fn check_netdev(&self) -> Result<(), Mistake> {

@@ -25,7 +25,7 @@ use crate::engine::FdEngine;
 use crate::engine::queues::{MIN_SHARE, Queue, QueueId, Queues, name};
 use crate::engine::waker::Waker;
 use crate::error::{Error, describe};
-use crate::queue::tap::FdPort;
+use crate::queue::tap::TapQueue;
 
 /// Events taken from the kernel at once; further ones come with the next round.
 const EVENTS: usize = 256;
@@ -160,7 +160,7 @@ fn unwatch(epoll: &OwnedFd, queue: &mut Queue<Watch>) {
 }
 
 impl FdEngine for EpollEngine {
-    fn add(&mut self, id: PortId, port: FdPort) -> Result<(), Error> {
+    fn add(&mut self, id: PortId, port: TapQueue) -> Result<(), Error> {
         if let Some(old) = self.queues.displaced(id) {
             self.remove(old);
         }
@@ -174,14 +174,14 @@ impl FdEngine for EpollEngine {
         Ok(())
     }
 
-    fn add_sender(&mut self, id: PortId, port: FdPort) -> Result<(), Error> {
+    fn add_sender(&mut self, id: PortId, port: TapQueue) -> Result<(), Error> {
         if let Some(old) = self.queues.displaced(id) {
             self.remove(old);
         }
         self.queues.insert(id, port, Watch::NO).map(drop)
     }
 
-    fn remove(&mut self, id: PortId) -> Vec<FdPort> {
+    fn remove(&mut self, id: PortId) -> Vec<TapQueue> {
         let Some(mut member) = self.queues.take(id) else { return Vec::new() };
         member.queues.iter_mut().for_each(|queue| unwatch(&self.epoll, queue));
         member.queues.into_iter().map(|queue| queue.port).collect()

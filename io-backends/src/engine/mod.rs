@@ -19,7 +19,7 @@ use switch_core::port::{Engine, PortId};
 
 use crate::engine::waker::Waker;
 use crate::error::Error;
-use crate::queue::tap::FdPort;
+use crate::queue::tap::TapQueue;
 
 /// An [`Engine`] over TAP and macvtap descriptors. It is made on the thread
 /// that uses it and stays there.
@@ -31,18 +31,18 @@ pub trait FdEngine: Engine {
     /// # Errors
     /// When the number is not below [`MAX_PORTS`](switch_core::port::MAX_PORTS),
     /// or the kernel takes no more descriptors.
-    fn add(&mut self, id: PortId, port: FdPort) -> Result<(), Error>;
+    fn add(&mut self, id: PortId, port: TapQueue) -> Result<(), Error>;
 
     /// Adds a port that this worker only sends to: `port` is a
-    /// [`FdPort::sender`] of a queue that another worker reads.
+    /// [`TapQueue::sender`] of a queue that another worker reads.
     ///
     /// # Errors
     /// As [`FdEngine::add`].
-    fn add_sender(&mut self, id: PortId, port: FdPort) -> Result<(), Error>;
+    fn add_sender(&mut self, id: PortId, port: TapQueue) -> Result<(), Error>;
 
     /// Takes a port out and hands back its queues, in the order they were
     /// added; none when the id is unknown.
-    fn remove(&mut self, id: PortId) -> Vec<FdPort>;
+    fn remove(&mut self, id: PortId) -> Vec<TapQueue>;
 
     /// Sleeps until a port has frames, a [`Waker`] is used, a device went away,
     /// or `timeout` is over; `None` waits for ever. Returns at once when one of

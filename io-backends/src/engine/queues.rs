@@ -9,7 +9,7 @@ use std::collections::VecDeque;
 use switch_core::port::{BURST, MAX_PORTS, PortId};
 
 use crate::error::Error;
-use crate::queue::tap::FdPort;
+use crate::queue::tap::TapQueue;
 
 /// The least a queue's share of a turn shrinks to when many are ready, frames:
 /// less would spend more on turns than on frames.
@@ -42,7 +42,7 @@ impl QueueId {
 
 /// A queue, and what its engine keeps with it.
 pub(crate) struct Queue<X> {
-    pub(crate) port: FdPort,
+    pub(crate) port: TapQueue,
     pub(crate) own: X,
     /// It stands in the line.
     pub(crate) ready: bool,
@@ -82,7 +82,7 @@ impl<X> Queues<X> {
     ///
     /// # Errors
     /// When the port's number is not below [`MAX_PORTS`].
-    pub(crate) fn insert(&mut self, id: PortId, port: FdPort, own: X) -> Result<QueueId, Error> {
+    pub(crate) fn insert(&mut self, id: PortId, port: TapQueue, own: X) -> Result<QueueId, Error> {
         if id.index() >= MAX_PORTS {
             let why = format!("a switch has at most {MAX_PORTS} ports");
             return Err(Error::failed(name(id, &port), why));
@@ -208,6 +208,6 @@ impl<X> Queues<X> {
 }
 
 /// A port for a person: its netdev's name where there is one.
-pub(crate) fn name(id: PortId, port: &FdPort) -> String {
+pub(crate) fn name(id: PortId, port: &TapQueue) -> String {
     port.netdev_name().unwrap_or_else(|| format!("port {}", id.number))
 }

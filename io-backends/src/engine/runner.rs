@@ -16,7 +16,7 @@ use crate::engine::share::Share;
 use crate::engine::spin::Patience;
 use crate::engine::waker::Waker;
 use crate::error::{Error, describe};
-use crate::queue::tap::FdPort;
+use crate::queue::tap::TapQueue;
 
 /// Orders under way at once; the control side waits where more come.
 const ORDERS: usize = 64;
@@ -24,7 +24,7 @@ const ORDERS: usize = 64;
 /// What the control side tells a worker.
 enum Order {
     Add(PortId, Share, Sender<Result<(), Error>>),
-    Remove(PortId, Sender<Vec<FdPort>>),
+    Remove(PortId, Sender<Vec<TapQueue>>),
     Stop,
 }
 
@@ -79,7 +79,7 @@ impl Runner {
     }
 
     /// Takes a port's queues back; none when the worker has no such port.
-    pub fn remove(&self, id: PortId) -> Vec<FdPort> {
+    pub fn remove(&self, id: PortId) -> Vec<TapQueue> {
         let (reply, answer) = bounded(1);
         self.order(Order::Remove(id, reply));
         answer.recv().unwrap_or_default()

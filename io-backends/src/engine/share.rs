@@ -9,31 +9,31 @@
 use switch_core::PortId;
 
 use crate::error::Error;
-use crate::queue::tap::FdPort;
+use crate::queue::tap::TapQueue;
 
 /// A worker's part of a port.
 #[derive(Debug)]
 pub enum Share {
     /// Queues that it reads, the first of them also to write to.
-    Queues(Vec<FdPort>),
-    /// A [`FdPort::sender`]: other workers read the port.
-    Sender(FdPort),
+    Queues(Vec<TapQueue>),
+    /// A [`TapQueue::sender`]: other workers read the port.
+    Sender(TapQueue),
 }
 
 /// Every worker's share of a port with these queues, of which there is at least one.
 ///
 /// # Errors
 /// When the process may open no more descriptors.
-pub fn share_out(id: PortId, queues: Vec<FdPort>, workers: usize) -> Result<Vec<Share>, Error> {
+pub fn share_out(id: PortId, queues: Vec<TapQueue>, workers: usize) -> Result<Vec<Share>, Error> {
     let senders = (queues.len()..workers).map(|number| queues[number % queues.len()].sender());
     let senders = senders.collect::<Result<Vec<_>, _>>()?;
-    let mut read: Vec<Vec<FdPort>> = (0..workers).map(|_| Vec::new()).collect();
+    let mut read: Vec<Vec<TapQueue>> = (0..workers).map(|_| Vec::new()).collect();
     for (number, queue) in queues.into_iter().enumerate() {
         read[(id.index() + number) % workers].push(queue);
     }
     // As many workers are left without a queue as there are senders.
     let mut senders = senders.into_iter();
-    let share = |queues: Vec<FdPort>| {
+    let share = |queues: Vec<TapQueue>| {
         let sender = if queues.is_empty() { senders.next() } else { None };
         sender.map_or(Share::Queues(queues), Share::Sender)
     };
@@ -62,7 +62,7 @@ mod tests {
         let numbers = shares.into_iter().map(|share| match share {
             Share::Queues(queues) => {
                 assert!(!queues.is_empty());
-                let mut number = |mut queue: FdPort| {
+                let mut number = |mut queue: TapQueue| {
                     assert_eq!(queue.receive(&mut into), Ok(1));
                     into[0].bytes()[0]
                 };

@@ -13,7 +13,7 @@ use rustix::event::{Timespec, epoll};
 use rustix::io::{Errno, read, retry_on_intr, write};
 use switch_core::frame::MAX_FRAME;
 
-use crate::queue::tap::FdPort;
+use crate::queue::tap::TapQueue;
 use crate::queue::vnet;
 
 /// The most frames read from one end before the other has its turn.
@@ -27,7 +27,7 @@ const LOOK: Timespec = Timespec { tv_sec: 0, tv_nsec: 50_000_000 };
 ///
 /// # Errors
 /// When an end's netdev is gone, or waiting fails.
-pub fn run(ends: [&FdPort; 2], stop: &AtomicBool) -> io::Result<()> {
+pub fn run(ends: [&TapQueue; 2], stop: &AtomicBool) -> io::Result<()> {
     let poll = epoll::create(epoll::CreateFlags::CLOEXEC)?;
     for (number, end) in ends.iter().enumerate() {
         let data = epoll::EventData::new_u64(number as u64);

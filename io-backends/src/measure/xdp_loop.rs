@@ -151,13 +151,13 @@ mod tests {
     use super::*;
     use crate::lab::{Place, Wanted};
     use crate::ports::tap;
-    use crate::queue::tap::FdPort;
+    use crate::queue::tap::TapQueue;
     use crate::testing::{RawSocket, in_own_netns};
 
     const HERE: Mac = Mac::new([2, 0, 0, 0, 0, 1]);
     const THERE: Mac = Mac::new([2, 0, 0, 0, 0, 2]);
 
-    fn make(name: &str) -> (FdPort, u32) {
+    fn make(name: &str) -> (TapQueue, u32) {
         let port = tap::create(name, 1).unwrap().remove(0);
         let link = Place::Here
             .links(|links| {
@@ -171,7 +171,7 @@ mod tests {
     }
 
     /// The next frame a port has within a moment.
-    fn next(port: &mut FdPort) -> Option<Vec<u8>> {
+    fn next(port: &mut TapQueue) -> Option<Vec<u8>> {
         let mut into = [Frame::new()];
         let moment = Timespec { tv_sec: 0, tv_nsec: 200_000_000 };
         poll(&mut [PollFd::new(&*port, PollFlags::IN)], Some(&moment)).unwrap();

@@ -16,7 +16,7 @@ use crate::bpf::steer;
 use crate::error::Error;
 use crate::lab::{Journal, LinkInfo, Netns, Place, Wanted, macvtap_device, move_netdev, netns};
 use crate::ports::{Attachment, Kind, MacvtapMode};
-use crate::queue::tap::FdPort;
+use crate::queue::tap::TapQueue;
 
 /// Tries to find a name for a macvtap that nobody takes in the same moment.
 const NAME_TRIES: usize = 16;
@@ -24,7 +24,7 @@ const NAME_TRIES: usize = 16;
 /// A port's device, open.
 pub struct Attached {
     /// One descriptor a queue.
-    pub queues: Vec<FdPort>,
+    pub queues: Vec<TapQueue>,
     /// What the device takes unfinished.
     pub takes: Takes,
     /// Its netdev and where that is; `None` when it is in a namespace the switch cannot see.
@@ -106,7 +106,7 @@ fn adopt(number: i32, sent: Option<OwnedFd>) -> Result<Attached, Error> {
     Ok(attached(vec![port], netdev))
 }
 
-fn attached(queues: Vec<FdPort>, netdev: Option<(Place, LinkInfo)>) -> Attached {
+fn attached(queues: Vec<TapQueue>, netdev: Option<(Place, LinkInfo)>) -> Attached {
     let takes = queues.first().map_or(Takes::NOTHING, Port::takes);
     Attached { queues, takes, netdev }
 }
@@ -194,7 +194,7 @@ impl Steps<'_> {
         let (major, minor) = macvtap_device(&place, &link)?;
         let open = macvtap::open(major, minor, self.queues)?;
         // Device numbers are given out again: another macvtap may have had this one by now.
-        let other = |port: &FdPort| port.netdev_name().is_some_and(|name| name != link.name);
+        let other = |port: &TapQueue| port.netdev_name().is_some_and(|name| name != link.name);
         if open.iter().any(other) {
             return Err(Error::failed(format!("netdev {}", link.name), "it went away at once"));
         }
@@ -231,10 +231,10 @@ impl Steps<'_> {
     }
 
     /// Gives the netdev, now in its place, what the attachment says, and sets it up.
-    fn finish(&mut self, open: Vec<FdPort>, link: &LinkInfo) -> Result<Attached, Error> {
+    fn finish(&mut self, open: Vec<TapQueue>, link: &LinkInfo) -> Result<Attached, Error> {
         let place = self.place();
         let link = place.links(|links| {
-            links.settle(link, self.attachment)?;
+            links.configure(link, self.attachment)?;
             links.require(&link.name)
         })?;
         Ok(attached(open, Some((place, link))))

@@ -14,9 +14,9 @@ use rustix::io::{Errno, FdFlags, fcntl_getfd, fcntl_setfd};
 
 use crate::Error;
 use crate::lab::{Place, macvtap_device, netns};
-use crate::queue::header::settle;
+use crate::queue::header::prepare;
 use crate::queue::ioctl;
-use crate::queue::tap::{Device, FdPort};
+use crate::queue::tap::{Device, TapQueue};
 
 const LEAVE_OPEN: &str =
     "the caller must leave it open: no close-on-exec, and no sudo that closes it";
@@ -33,7 +33,7 @@ static ADOPTING: Mutex<()> = Mutex::new(());
 /// # Errors
 /// When the descriptor is not open, was not inherited, is a standard stream,
 /// is no TAP or macvtap, or carries packet information.
-pub fn adopt(number: RawFd) -> Result<FdPort, Error> {
+pub fn adopt(number: RawFd) -> Result<TapQueue, Error> {
     let what = format!("fd {number}");
     if number < 0 {
         return Err(Error::failed(what, "is not a descriptor"));
@@ -53,28 +53,28 @@ pub fn adopt(number: RawFd) -> Result<FdPort, Error> {
         // The number is the switch's own by now: the caller left nothing open there.
         return Err(Error::failed(what, "is not open, or is a port's already").hint(LEAVE_OPEN));
     }
-    let settled = settle(fd, &what)?;
+    let prepared = prepare(fd, &what)?;
     take(fd).map_err(|errno| Error::failed(&what, crate::error::describe(&errno.into())))?;
     // SAFETY: the descriptor is open and, inherited and not adopted before, has
     // no other owner in this process; close-on-exec now marks it as owned.
     let fd = unsafe { OwnedFd::from_raw_fd(number) };
-    Ok(FdPort::new(fd, settled))
+    Ok(TapQueue::new(fd, prepared))
 }
 
 /// Takes over a descriptor that another process sent, where it had this number.
 ///
 /// # Errors
 /// As [`adopt`], where they apply.
-pub fn adopt_sent(fd: OwnedFd, number: RawFd) -> Result<FdPort, Error> {
+pub fn adopt_sent(fd: OwnedFd, number: RawFd) -> Result<TapQueue, Error> {
     let what = format!("fd {number}");
-    let settled = settle(fd.as_fd(), &what)?;
+    let prepared = prepare(fd.as_fd(), &what)?;
     take(fd.as_fd()).map_err(|errno| Error::failed(what, crate::error::describe(&errno.into())))?;
-    Ok(FdPort::new(fd, settled))
+    Ok(TapQueue::new(fd, prepared))
 }
 
 /// The netdev's name, when it is in the calling thread's namespace; `None` too
 /// when the kernel does not tell.
-pub fn netdev_here(port: &FdPort) -> Option<String> {
+pub fn netdev_here(port: &TapQueue) -> Option<String> {
     let name = port.netdev_name()?;
     let here = match port.device() {
         Device::Tap => tap_is_here(port.as_fd()).unwrap_or(false),
@@ -86,7 +86,7 @@ pub fn netdev_here(port: &FdPort) -> Option<String> {
 /// Where the netdev is, and its name there: in the calling thread's namespace
 /// or in a named one. `None` when it is elsewhere, and for a macvtap in another
 /// namespace, of which the kernel does not tell.
-pub fn netdev_place(port: &FdPort) -> Option<(Place, String)> {
+pub fn netdev_place(port: &TapQueue) -> Option<(Place, String)> {
     if let Some(name) = netdev_here(port) {
         return Some((Place::Here, name));
     }

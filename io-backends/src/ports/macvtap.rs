@@ -16,9 +16,9 @@ use rustix::io::Errno;
 use rustix::mount::{FsMountFlags, FsOpenFlags, MountAttrFlags, fsconfig_create, fsmount, fsopen};
 
 use crate::Error;
-use crate::queue::header::settle;
+use crate::queue::header::prepare;
 use crate::queue::ioctl::{self, flag};
-use crate::queue::tap::FdPort;
+use crate::queue::tap::TapQueue;
 
 const NODE: &str = "macvtap";
 
@@ -29,12 +29,12 @@ pub const MAX_QUEUES: u16 = crate::ports::tap::MAX_QUEUES;
 /// numbers, as `/sys/class/net/NAME/tapN/dev` of its namespace says.
 ///
 /// Numbers are given out anew when a macvtap goes: compare
-/// [`FdPort::netdev_name`] when the netdev may have been removed meanwhile.
+/// [`TapQueue::netdev_name`] when the netdev may have been removed meanwhile.
 ///
 /// # Errors
 /// When there is no such macvtap, `queues` is not 1 to [`MAX_QUEUES`], or
 /// CAP_SYS_ADMIN or CAP_MKNOD (of the host, not of a user namespace) is missing.
-pub fn open(major: u32, minor: u32, queues: u16) -> Result<Vec<FdPort>, Error> {
+pub fn open(major: u32, minor: u32, queues: u16) -> Result<Vec<TapQueue>, Error> {
     let what = format!("macvtap {major}:{minor}");
     let mut flags = flag::TAP | flag::NO_PI | flag::VNET_HDR;
     match queues {
@@ -63,20 +63,20 @@ fn private_place() -> rustix::io::Result<OwnedFd> {
     )
 }
 
-fn open_queue(what: &str, place: BorrowedFd<'_>, flags: u16) -> Result<FdPort, Error> {
+fn open_queue(what: &str, place: BorrowedFd<'_>, flags: u16) -> Result<TapQueue, Error> {
     let options = OFlags::RDWR | OFlags::NONBLOCK | OFlags::CLOEXEC;
     let fd =
         openat(place, NODE, options, Mode::empty()).map_err(|errno| open_error(what, errno))?;
     ioctl::set_iff(&fd, "", flags).map_err(|errno| system(what, errno, "CAP_NET_ADMIN"))?;
-    let settled = settle(fd.as_fd(), what)?;
+    let prepared = prepare(fd.as_fd(), what)?;
     let compared = flag::TYPE_MASK | flag::NO_PI | flag::VNET_HDR | flag::MULTI_QUEUE;
-    if settled.flags & compared != flags {
+    if prepared.flags & compared != flags {
         return Err(Error::failed(
             what,
-            format!("opened with flags {:#x}, not {flags:#x}", settled.flags),
+            format!("opened with flags {:#x}, not {flags:#x}", prepared.flags),
         ));
     }
-    Ok(FdPort::new(fd, settled))
+    Ok(TapQueue::new(fd, prepared))
 }
 
 fn open_error(what: &str, errno: Errno) -> Error {
@@ -128,7 +128,7 @@ mod tests {
                 assert_eq!(netdev_here(port).as_deref(), Some("mine"));
             }
             Place::Here.links(|links| links.delete(&link)).unwrap();
-            assert!(ports.iter().all(FdPort::is_gone));
+            assert!(ports.iter().all(TapQueue::is_gone));
             assert_eq!(netdev_here(&ports[0]), None);
             // Its own numbers may be another test's by now; the last ones are nobody's.
             assert_eq!(open(major, (1 << 20) - 1, 1).unwrap_err().why, "there is no such macvtap");

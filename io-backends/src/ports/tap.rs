@@ -18,9 +18,9 @@ use rustix::io::Errno;
 
 use crate::bpf::steer;
 use crate::lab::valid_name;
-use crate::queue::header::{Settled, settle};
+use crate::queue::header::{Prepared, prepare};
 use crate::queue::ioctl::{self, flag};
-use crate::queue::tap::FdPort;
+use crate::queue::tap::TapQueue;
 use crate::{Error, ErrorKind};
 
 const DEVICE: &str = "/dev/net/tun";
@@ -39,7 +39,7 @@ pub const MAX_QUEUES: u16 = 256;
 /// When a netdev of that name exists, the name can't be a netdev's, `queues`
 /// is not 1 to [`MAX_QUEUES`], `/dev/net/tun` is missing, or CAP_NET_ADMIN is,
 /// or for several queues CAP_BPF.
-pub fn create(name: &str, queues: u16) -> Result<Vec<FdPort>, Error> {
+pub fn create(name: &str, queues: u16) -> Result<Vec<TapQueue>, Error> {
     check_name(name)?;
     make(name, flags(name, queues)?, queues)
 }
@@ -49,19 +49,19 @@ pub fn create(name: &str, queues: u16) -> Result<Vec<FdPort>, Error> {
 ///
 /// # Errors
 /// As [`create`].
-pub fn create_without_header(name: &str, queues: u16) -> Result<Vec<FdPort>, Error> {
+pub fn create_without_header(name: &str, queues: u16) -> Result<Vec<TapQueue>, Error> {
     check_name(name)?;
     make(name, flags(name, queues)? & !flag::VNET_HDR, queues)
 }
 
-fn make(name: &str, flags: u16, queues: u16) -> Result<Vec<FdPort>, Error> {
+fn make(name: &str, flags: u16, queues: u16) -> Result<Vec<TapQueue>, Error> {
     // Only the first may be exclusive: to the kernel the second joins an existing netdev.
     let first = open_queue(name, flags | flag::EXCL)?;
     let mut fds = vec![first];
     for _ in 1..queues {
         fds.push(open_queue(name, flags)?);
     }
-    settle_all(name, fds, flags)
+    prepare_all(name, fds, flags)
 }
 
 /// Opens this many queues of the persistent TAP `name` in the calling thread's
@@ -71,7 +71,7 @@ fn make(name: &str, flags: u16, queues: u16) -> Result<Vec<FdPort>, Error> {
 /// When there is no such netdev, it is not a persistent TAP, another process
 /// holds it, it is single-queue and `queues` is more than 1, `/dev/net/tun` is
 /// missing, or CAP_NET_ADMIN is.
-pub fn attach(name: &str, queues: u16) -> Result<Vec<FdPort>, Error> {
+pub fn attach(name: &str, queues: u16) -> Result<Vec<TapQueue>, Error> {
     check_name(name)?;
     let mut flags = flags(name, queues)?;
     // Asked before attaching, which would make the netdev if it were missing,
@@ -91,7 +91,7 @@ pub fn attach(name: &str, queues: u16) -> Result<Vec<FdPort>, Error> {
         flags |= flag::MULTI_QUEUE;
     }
     let fds = (0..queues).map(|_| open_queue(name, flags)).collect::<Result<_, _>>()?;
-    settle_all(name, fds, flags | flag::PERSIST)
+    prepare_all(name, fds, flags | flag::PERSIST)
 }
 
 /// Whether the netdev `name` of the calling thread's namespace is a TAP made for several queues.
@@ -135,7 +135,7 @@ fn open_queue(name: &str, flags: u16) -> Result<OwnedFd, Error> {
     Ok(fd)
 }
 
-fn settle_all(name: &str, fds: Vec<OwnedFd>, flags: u16) -> Result<Vec<FdPort>, Error> {
+fn prepare_all(name: &str, fds: Vec<OwnedFd>, flags: u16) -> Result<Vec<TapQueue>, Error> {
     // What the kernel reports of the flags asked for.
     const COMPARED: u16 =
         flag::TYPE_MASK | flag::NO_PI | flag::VNET_HDR | flag::MULTI_QUEUE | flag::PERSIST;
@@ -146,14 +146,14 @@ fn settle_all(name: &str, fds: Vec<OwnedFd>, flags: u16) -> Result<Vec<FdPort>, 
     }
     fds.into_iter()
         .map(|fd| {
-            let settled: Settled = settle(fd.as_fd(), name)?;
-            if settled.flags & COMPARED != flags & COMPARED {
+            let prepared: Prepared = prepare(fd.as_fd(), name)?;
+            if prepared.flags & COMPARED != flags & COMPARED {
                 return Err(Error::failed(
                     name,
-                    format!("attached with flags {:#x}, not {flags:#x}", settled.flags),
+                    format!("attached with flags {:#x}, not {flags:#x}", prepared.flags),
                 ));
             }
-            let mut port = FdPort::new(fd, settled);
+            let mut port = TapQueue::new(fd, prepared);
             if several && flags & flag::PERSIST != 0 {
                 port.unsteer_at_end();
             }
@@ -302,7 +302,7 @@ mod tests {
             for (name, queues) in [("single", 1), ("several", 1), ("several", 3)] {
                 let ports = attach(name, queues).unwrap();
                 assert_eq!(ports.len(), usize::from(queues));
-                assert!(ports.iter().all(FdPort::has_vnet_header));
+                assert!(ports.iter().all(TapQueue::has_vnet_header));
                 let error = attach(name, 1).unwrap_err();
                 assert_eq!(error.why, "is held by another process", "{name}");
                 drop(ports);

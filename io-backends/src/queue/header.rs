@@ -14,9 +14,9 @@ use super::{ioctl, vnet};
 use crate::Error;
 use crate::queue::tap::Device;
 
-/// What [`settle`] found and set.
+/// What [`prepare`] found and set.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub(crate) struct Settled {
+pub(crate) struct Prepared {
     pub(crate) device: Device,
     /// `IFF_…` as read back.
     pub(crate) flags: u16,
@@ -32,7 +32,7 @@ pub(crate) struct Settled {
 /// # Errors
 /// When it is no TAP or macvtap, carries packet information, lost its netdev
 /// or queue, or the kernel does not keep what was set.
-pub(crate) fn settle(fd: BorrowedFd<'_>, what: &str) -> Result<Settled, Error> {
+pub(crate) fn prepare(fd: BorrowedFd<'_>, what: &str) -> Result<Prepared, Error> {
     let (_, mut flags) = ioctl::get_iff(fd).map_err(|errno| get_iff_error(what, errno))?;
     if flags & flag::TYPE_MASK != flag::TAP {
         return Err(Error::failed(what, "is a TUN: it carries IP packets, not Ethernet frames"));
@@ -60,7 +60,7 @@ pub(crate) fn settle(fd: BorrowedFd<'_>, what: &str) -> Result<Settled, Error> {
         ioctl::set_send_buffer(fd, i32::MAX).map_err(|errno| kept(what, "send buffer", errno))?;
     }
     let header = if header { vnet::LEN } else { 0 };
-    Ok(Settled { device, flags, header, takes })
+    Ok(Prepared { device, flags, header, takes })
 }
 
 fn device(fd: BorrowedFd<'_>, what: &str) -> Result<Device, Error> {

@@ -1,6 +1,6 @@
 //! A port over a TAP or macvtap descriptor: one system call a frame.
 //!
-//! [`FdPort`] is what every opener ([`crate::ports::tap`], [`crate::ports::macvtap`],
+//! [`TapQueue`] is what every opener ([`crate::ports::tap`], [`crate::ports::macvtap`],
 //! [`crate::ports::fd`]) hands out: one queue, non-blocking, whose virtio-net
 //! header and offloads were set and read back. The frame's own buffer is read
 //! into and written from; its headroom takes the device header.
@@ -8,7 +8,7 @@
 //! What Linux tells through these descriptors differs by device. A TAP that
 //! is down refuses writes, one that is deleted refuses everything and polls
 //! as an error. A macvtap tells nothing at all: down or deleted, writes
-//! succeed and reads find nothing. [`FdPort::is_gone`] asks outright.
+//! succeed and reads find nothing. [`TapQueue::is_gone`] asks outright.
 
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 
@@ -19,7 +19,7 @@ use switch_core::port::{Port, PortFault, TxError};
 use super::{ioctl, vnet};
 use crate::bpf::steer;
 use crate::error::{Error, describe};
-use crate::queue::header::Settled;
+use crate::queue::header::Prepared;
 
 /// No frame is shorter than an Ethernet header; the kernel refuses such writes too.
 const MIN_FRAME: usize = 14;
@@ -46,17 +46,17 @@ pub(crate) enum ReadFault {
 
 /// One queue of a TAP or macvtap.
 #[derive(Debug)]
-pub struct FdPort {
+pub struct TapQueue {
     fd: OwnedFd,
-    settled: Settled,
+    prepared: Prepared,
     gone: bool,
     /// Its netdev stays and is to choose queues by itself again.
     unsteers: bool,
 }
 
-impl FdPort {
-    pub(crate) fn new(fd: OwnedFd, settled: Settled) -> FdPort {
-        FdPort { fd, settled, gone: false, unsteers: false }
+impl TapQueue {
+    pub(crate) fn new(fd: OwnedFd, prepared: Prepared) -> TapQueue {
+        TapQueue { fd, prepared, gone: false, unsteers: false }
     }
 
     /// Has the netdev choose queues by itself again when this is dropped.
@@ -68,26 +68,26 @@ impl FdPort {
     ///
     /// # Errors
     /// When the process may open no more descriptors.
-    pub fn sender(&self) -> Result<FdPort, Error> {
+    pub fn sender(&self) -> Result<TapQueue, Error> {
         let dup = |errno: Errno| Error::failed("a port's queue", describe(&errno.into()));
         let fd = fcntl_dupfd_cloexec(&self.fd, 0).map_err(dup)?;
-        Ok(FdPort { fd, settled: self.settled, gone: self.gone, unsteers: false })
+        Ok(TapQueue { fd, prepared: self.prepared, gone: self.gone, unsteers: false })
     }
 
     /// The driver behind the descriptor.
     pub fn device(&self) -> Device {
-        self.settled.device
+        self.prepared.device
     }
 
     /// Whether frames carry a virtio-net header, and with it offload state.
     pub fn has_vnet_header(&self) -> bool {
-        self.settled.header > 0
+        self.prepared.header > 0
     }
 
     /// Bytes of header before each frame read or written: 12 or 0.
     #[inline]
     pub fn vnet_header_len(&self) -> usize {
-        self.settled.header
+        self.prepared.header
     }
 
     /// The netdev's name in whatever namespace it is; `None` when it is gone.
@@ -103,15 +103,15 @@ impl FdPort {
     }
 
     /// Makes a frame of the `read` bytes, header included, that a read put
-    /// into [`Frame::receive_buffer`] of [`FdPort::vnet_header_len`].
+    /// into [`Frame::receive_buffer`] of [`TapQueue::vnet_header_len`].
     ///
     /// # Panics
     /// When `read` is more than that buffer.
     #[inline]
     pub fn finish_receive(&self, frame: &mut Frame, read: usize) {
-        let len = read.saturating_sub(self.settled.header);
+        let len = read.saturating_sub(self.prepared.header);
         let mut offload = Offload::default();
-        if self.settled.header > 0
+        if self.prepared.header > 0
             && let Some(header) = frame.receive_buffer(vnet::LEN).first_chunk()
         {
             offload = vnet::decode(header);
@@ -129,10 +129,10 @@ impl FdPort {
         if self.gone {
             return Err(TxError::Down);
         }
-        if frame.len() < MIN_FRAME || !self.settled.takes.accepts(&frame.offload) {
+        if frame.len() < MIN_FRAME || !self.prepared.takes.accepts(&frame.offload) {
             return Err(TxError::Refused);
         }
-        if self.settled.header == 0 {
+        if self.prepared.header == 0 {
             return Ok(frame.bytes());
         }
         let header = vnet::encode(&frame.offload, frame.bytes());
@@ -161,7 +161,7 @@ impl FdPort {
     }
 }
 
-impl Drop for FdPort {
+impl Drop for TapQueue {
     fn drop(&mut self) {
         if self.unsteers {
             steer::unset(&self.fd);
@@ -169,13 +169,13 @@ impl Drop for FdPort {
     }
 }
 
-impl AsFd for FdPort {
+impl AsFd for TapQueue {
     fn as_fd(&self) -> BorrowedFd<'_> {
         self.fd.as_fd()
     }
 }
 
-impl Port for FdPort {
+impl Port for TapQueue {
     fn receive(&mut self, into: &mut [Frame]) -> Result<usize, PortFault> {
         let mut filled = 0;
         // As many reads as frames asked for, so that a run of frames the
@@ -186,7 +186,7 @@ impl Port for FdPort {
             }
             let frame = &mut into[filled];
             let result =
-                retry_on_intr(|| read(&self.fd, frame.receive_buffer(self.settled.header)));
+                retry_on_intr(|| read(&self.fd, frame.receive_buffer(self.prepared.header)));
             match result {
                 Ok(len) => {
                     self.finish_receive(frame, len);
@@ -211,7 +211,7 @@ impl Port for FdPort {
     }
 
     fn takes(&self) -> Takes {
-        self.settled.takes
+        self.prepared.takes
     }
 }
 
@@ -245,14 +245,14 @@ pub(crate) mod tests {
 
     /// A port over one end of a pair of message sockets, which keep frames
     /// apart and in order as a TAP does, and the other end.
-    pub(crate) fn pair(header: bool) -> (FdPort, OwnedFd) {
+    pub(crate) fn pair(header: bool) -> (TapQueue, OwnedFd) {
         let flags = SocketFlags::CLOEXEC | SocketFlags::NONBLOCK;
         let (near, far) =
             socketpair(AddressFamily::UNIX, SocketType::SEQPACKET, flags, None).unwrap();
         let (header, takes) =
             if header { (vnet::LEN, Takes::EVERYTHING) } else { (0, Takes::NOTHING) };
-        let settled = Settled { device: Device::Tap, flags: 0, header, takes };
-        (FdPort::new(near, settled), far)
+        let prepared = Prepared { device: Device::Tap, flags: 0, header, takes };
+        (TapQueue::new(near, prepared), far)
     }
 
     fn frames(count: usize) -> Vec<Frame> {

@@ -10,7 +10,7 @@ use io_backends::engine::epoll::EpollEngine;
 use io_backends::engine::uring::UringEngine;
 use io_backends::ports::MacvtapMode;
 use io_backends::ports::{fd, tap};
-use io_backends::queue::tap::FdPort;
+use io_backends::queue::tap::TapQueue;
 use io_backends::testing::in_own_netns;
 use switch_core::frame::{Frame, Takes};
 use switch_core::port::{Burst, Port, PortFault, PortId, Tx, TxError};
@@ -41,7 +41,7 @@ struct Driven {
 }
 
 impl Driven {
-    fn new<E: FdEngine + 'static>(make: fn() -> Result<E, Error>, port: FdPort) -> Driven {
+    fn new<E: FdEngine + 'static>(make: fn() -> Result<E, Error>, port: TapQueue) -> Driven {
         let takes = port.takes();
         let (ask, asked) = channel();
         let (answer, answers) = channel();

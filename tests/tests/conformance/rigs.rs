@@ -9,7 +9,7 @@ use io_backends::Error;
 use io_backends::lab::{Place, Wanted, macvtap_device};
 use io_backends::ports::MacvtapMode;
 use io_backends::ports::{fd, macvtap};
-use io_backends::queue::tap::FdPort;
+use io_backends::queue::tap::TapQueue;
 use io_backends::testing::{RawSocket, enter_own_netns};
 use rustix::io::{FdFlags, fcntl_setfd};
 use rustix::process::{PidfdFlags, PidfdGetfdFlags, getpid, pidfd_getfd, pidfd_open};
@@ -56,7 +56,7 @@ pub fn tap_rig(port: Box<dyn Port>) -> Rig {
 }
 
 /// A macvtap on one end of a veth; the far end is at the other.
-pub fn macvtap_rig<P: Port + 'static>(mode: MacvtapMode, open: impl FnOnce(FdPort) -> P) -> Rig {
+pub fn macvtap_rig<P: Port + 'static>(mode: MacvtapMode, open: impl FnOnce(TapQueue) -> P) -> Rig {
     let link = must(Place::Here.links(|links| {
         let lower = links.make_veth("lower", "far")?;
         links.make_macvtap(DEVICE, &lower, mode)
@@ -169,7 +169,7 @@ pub fn leave_behind(number: RawFd) -> RawFd {
     copy.into_raw_fd()
 }
 
-pub fn hand_over(opener: FdPort) -> FdPort {
+pub fn hand_over(opener: TapQueue) -> TapQueue {
     let number = leave_behind(opener.as_fd().as_raw_fd());
     drop(opener);
     must(fd::adopt(number))
@@ -189,7 +189,7 @@ fn set_up(netdev: &str, up: bool) {
     }));
 }
 
-pub fn one(ports: Result<Vec<FdPort>, Error>) -> FdPort {
+pub fn one(ports: Result<Vec<TapQueue>, Error>) -> TapQueue {
     must(ports).pop().expect("a queue")
 }
 

@@ -14,7 +14,7 @@ use io_backends::engine::share::share_out;
 use io_backends::engine::uring::UringEngine;
 use io_backends::lab::{Place, Wanted};
 use io_backends::ports::{fd, tap};
-use io_backends::queue::tap::FdPort;
+use io_backends::queue::tap::TapQueue;
 use io_backends::testing::allocations::Count;
 use io_backends::testing::{RawSocket, in_own_netns};
 use rustix::io::Errno;
@@ -178,11 +178,11 @@ fn vid() -> Vid {
     Vid::configured(VLAN).expect("a VID")
 }
 
-fn with_header(name: &str) -> FdPort {
+fn with_header(name: &str) -> TapQueue {
     tap::create(name, 1).expect("a TAP").remove(0)
 }
 
-fn without_header(name: &str) -> FdPort {
+fn without_header(name: &str) -> TapQueue {
     let tap = Iface::without_packet_info(name, Mode::Tap).expect("a TAP");
     fd::adopt_sent(duplicate(&tap), 3).expect("a port")
 }

@@ -91,7 +91,7 @@ mod tests {
         let text = file(&named("middle"), &host, &wiring);
         let read = parse_file("bench".as_ref(), &text).unwrap();
         assert_eq!(read.config.ports.len(), 2);
-        assert_eq!(read.config.ports[0].link.netns, Some(named("middle")));
+        assert_eq!(read.config.ports[0].attachment.netns, Some(named("middle")));
     }
 
     #[test]

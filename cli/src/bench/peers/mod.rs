@@ -148,7 +148,7 @@ impl Host {
         };
         let settle = |links: &mut io_backends::lab::Links| {
             let link = links.require(NETDEV)?;
-            links.settle(&link, &attachment)
+            links.configure(&link, &attachment)
         };
         Ok(Place::In(self.netns.clone()).links(settle)?)
     }

@@ -177,10 +177,10 @@ mod tests {
         };
         let plain = read(None, None, None);
         assert_eq!((plain.workers, plain.config.ports.len()), (Workers::Auto, 2));
-        assert_eq!(plain.config.ports[1].link.queues, None);
+        assert_eq!(plain.config.ports[1].attachment.queues, None);
         let wide = read(Some("epoll"), None, Some(2));
         assert_eq!(wide.workers, Workers::Count(2));
-        assert_eq!(wide.config.ports[0].link.queues, Some(2));
+        assert_eq!(wide.config.ports[0].attachment.queues, Some(2));
         assert_eq!(read(None, Some("auto"), None).workers, Workers::Auto);
         assert_eq!(read(None, Some("1"), Some(2)).workers, Workers::Count(1));
         assert_eq!(read(None, Some("0-1"), None).workers, Workers::Cpus(vec![0, 1]));

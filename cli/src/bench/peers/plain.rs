@@ -12,7 +12,7 @@ use std::thread::{self, JoinHandle};
 use io_backends::lab::netns::in_netns;
 use io_backends::measure::cable;
 use io_backends::ports::tap;
-use io_backends::queue::tap::FdPort;
+use io_backends::queue::tap::TapQueue;
 
 use super::{NETDEV, Rig, Wiring};
 use crate::error::CliError;
@@ -39,7 +39,7 @@ pub(super) fn start(rig: &mut Rig<'_>, header: bool, wiring: &Wiring) -> Result<
         ends.extend(in_netns(&host.netns, || make(NETDEV, 1))??);
         host.settle(wiring)?;
     }
-    let Ok([one, two]) = <[FdPort; 2]>::try_from(ends) else {
+    let Ok([one, two]) = <[TapQueue; 2]>::try_from(ends) else {
         return Err(CliError::failed("plain", "a cable has two ends"));
     };
     let stop = Arc::new(AtomicBool::new(false));

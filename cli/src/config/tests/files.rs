@@ -56,10 +56,10 @@ isolated = true
     assert_eq!(lab.workers, Workers::Cpus(vec![0, 1, 3]));
     assert_eq!(lab.config.bridge, BridgeRules { ageing: 300, l2cp: L2cp::Standard });
     let [alice, uplink] = &lab.config.ports[..] else { panic!("two ports") };
-    assert_eq!(alice.link.netns, Some(Netns::Name("alice".into())));
-    assert_eq!(alice.link.addr.len(), 2);
+    assert_eq!(alice.attachment.netns, Some(Netns::Name("alice".into())));
+    assert_eq!(alice.attachment.addr.len(), 2);
     assert_eq!(alice.rules.vlan, VlanMode::Access(Vid::configured(10).unwrap()));
-    assert_eq!(uplink.link.kind.target(), "eth1");
+    assert_eq!(uplink.attachment.kind.target(), "eth1");
     assert!(uplink.rules.isolated);
     assert_eq!(
         uplink.rules.vlan,
@@ -108,7 +108,7 @@ fn one_value_has_several_notations() {
         file(&format!("port = [{{ name = \"a\", kind = \"fd\", target = {target} }}]")).unwrap()
     };
     assert_eq!(fd("7"), fd("\"7\""));
-    assert_eq!(fd("7").config.ports[0].link.kind, Kind::Fd(7));
+    assert_eq!(fd("7").config.ports[0].attachment.kind, Kind::Fd(7));
     let switch = |keys: &str| file(&format!("[switch]\n{keys}")).unwrap();
     assert_eq!(switch("ageing = 20"), switch("ageing = \"20s\""));
     assert_eq!(switch("ageing = 0").config.bridge.ageing, 0);

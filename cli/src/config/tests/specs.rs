@@ -20,16 +20,16 @@ fn a_tap_with_everything() {
     )
     .unwrap();
     assert_eq!(port.name, "a");
-    let link = &port.link;
-    assert_eq!(link.kind, Kind::Tap { name: "t0".into(), existing: true });
-    assert_eq!(link.netns, Some(Netns::Name("blue".into())));
-    assert_eq!(link.ifname.as_deref(), Some("eth7"));
-    assert_eq!(link.addr, ["10.0.0.1/24".parse().unwrap(), "fd00::1/64".parse().unwrap()]);
+    let attachment = &port.attachment;
+    assert_eq!(attachment.kind, Kind::Tap { name: "t0".into(), existing: true });
+    assert_eq!(attachment.netns, Some(Netns::Name("blue".into())));
+    assert_eq!(attachment.ifname.as_deref(), Some("eth7"));
+    assert_eq!(attachment.addr, ["10.0.0.1/24".parse().unwrap(), "fd00::1/64".parse().unwrap()]);
     let gateways: [std::net::IpAddr; 2] =
         ["10.0.0.254".parse().unwrap(), "fd00::ff".parse().unwrap()];
-    assert_eq!(link.gateway, gateways);
-    assert_eq!(link.mac, Some("02:00:00:00:00:0a".parse().unwrap()));
-    assert_eq!((link.mtu, link.queues), (Some(9000), Some(4)));
+    assert_eq!(attachment.gateway, gateways);
+    assert_eq!(attachment.mac, Some("02:00:00:00:00:0a".parse().unwrap()));
+    assert_eq!((attachment.mtu, attachment.queues), (Some(9000), Some(4)));
     assert_eq!(
         port.rules,
         PortRules {
@@ -52,11 +52,14 @@ fn a_tap_with_everything() {
 fn what_is_not_said_has_its_default() {
     let port = parse_spec("a=tap").unwrap();
     assert_eq!(port.rules, PortRules::default());
-    assert_eq!(port.link, Attachment::new(Kind::Tap { name: "a".into(), existing: false }));
+    assert_eq!(port.attachment, Attachment::new(Kind::Tap { name: "a".into(), existing: false }));
     let port = parse_spec("b=macvtap:eth0,netns=/run/netns/x").unwrap();
-    assert_eq!(port.link.kind, Kind::Macvtap { lower: "eth0".into(), mode: MacvtapMode::Passthru });
-    assert_eq!(port.link.netns, Some(Netns::Path("/run/netns/x".into())));
-    assert_eq!(parse_spec("c=fd:7").unwrap().link.kind, Kind::Fd(7));
+    assert_eq!(
+        port.attachment.kind,
+        Kind::Macvtap { lower: "eth0".into(), mode: MacvtapMode::Passthru }
+    );
+    assert_eq!(port.attachment.netns, Some(Netns::Path("/run/netns/x".into())));
+    assert_eq!(parse_spec("c=fd:7").unwrap().attachment.kind, Kind::Fd(7));
 }
 
 #[test]
@@ -81,7 +84,7 @@ fn macvtap_modes() {
         ("vepa", MacvtapMode::Vepa),
     ] {
         let port = parse_spec(&format!("a=macvtap:eth0,mode={word}")).unwrap();
-        assert_eq!(port.link.kind, Kind::Macvtap { lower: "eth0".into(), mode });
+        assert_eq!(port.attachment.kind, Kind::Macvtap { lower: "eth0".into(), mode });
     }
 }
 

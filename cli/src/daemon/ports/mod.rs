@@ -146,7 +146,8 @@ impl Daemon {
         sent: Option<OwnedFd>,
     ) -> Result<Attached, CliError> {
         let queues = self.workers.queues(self.members.len());
-        attach(&mut self.journal, &config.name, &config.link, queues, sent).map_err(CliError::from)
+        attach(&mut self.journal, &config.name, &config.attachment, queues, sent)
+            .map_err(CliError::from)
     }
 
     /// Puts an open device into service.
@@ -263,7 +264,7 @@ impl Daemon {
         if matches!(member.device, Device::Lost { .. }) {
             return;
         }
-        let returns = !matches!(member.config.link.kind, Kind::Fd(_));
+        let returns = !matches!(member.config.attachment.kind, Kind::Fd(_));
         let lost = Device::Lost {
             why: why.into(),
             mac: member.mac(),
@@ -307,10 +308,10 @@ impl Daemon {
 
     fn heal_one(&mut self, at: usize) -> Result<(), CliError> {
         let mut config = self.members[at].config.clone();
-        if matches!(config.link.kind, Kind::Tap { existing: false, .. }) {
-            config.link.mac = self.members[at].mac().or(config.link.mac);
+        if matches!(config.attachment.kind, Kind::Tap { existing: false, .. }) {
+            config.attachment.mac = self.members[at].mac().or(config.attachment.mac);
         }
-        if !place_exists(&config.link) {
+        if !place_exists(&config.attachment) {
             return Err(CliError::failed(&config.name, "its namespace is gone"));
         }
         let attached = self.attach(&config, None)?;

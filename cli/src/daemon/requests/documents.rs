@@ -36,11 +36,11 @@ pub(in crate::daemon) fn port_row(port: &PortConfig<Attachment>, device: DeviceN
     };
     PortRow {
         name: port.name.clone(),
-        kind: port.link.kind.name().into(),
-        target: port.link.kind.target(),
+        kind: port.attachment.kind.name().into(),
+        target: port.attachment.kind.target(),
         state: state.into(),
         fault: device.fault,
-        netns: port.link.netns.as_ref().map(ToString::to_string),
+        netns: port.attachment.netns.as_ref().map(ToString::to_string),
         ifname: device.ifname,
         mac: device.mac,
         mtu: device.mtu,

@@ -31,7 +31,7 @@ fn mixed_modes(ports: &[&PortConfig<Attachment>]) -> Option<String> {
 
 /// Only a passthru macvtap carries unicast for other addresses than its own.
 fn own_address(port: &PortConfig<Attachment>) -> Option<String> {
-    let Kind::Macvtap { mode, .. } = &port.link.kind else { return None };
+    let Kind::Macvtap { mode, .. } = &port.attachment.kind else { return None };
     let mode = match mode {
         MacvtapMode::Passthru => return None,
         MacvtapMode::Bridge => "bridge",

@@ -123,7 +123,7 @@ impl Daemon {
             vec![port.clone()],
         )?;
         let sent = descriptors.into_iter().next();
-        if matches!(port.link.kind, Kind::Fd(_)) && sent.is_none() {
+        if matches!(port.attachment.kind, Kind::Fd(_)) && sent.is_none() {
             return Err(CliError::failed(what, "no descriptor came with the request").hint(
                 "`netloom port add` sends the one it inherited; other programs use SCM_RIGHTS",
             ));

@@ -7,14 +7,14 @@ use switch_core::ports::memory::Wire;
 
 use crate::lab::{Place, Wanted};
 use crate::ports::tap;
-use crate::queue::tap::FdPort;
+use crate::queue::tap::TapQueue;
 use crate::testing::{RawSocket, in_own_netns};
 
 const QUEUES: u16 = 4;
 
 /// A TAP of four queues and who sends through its netdev.
 struct Rig {
-    queues: Vec<FdPort>,
+    queues: Vec<TapQueue>,
     socket: RawSocket,
 }
 

@@ -36,7 +36,7 @@ use crate::engine::FdEngine;
 use crate::engine::queues::{MIN_SHARE, QueueId, Queues, name};
 use crate::engine::waker::Waker;
 use crate::error::{Error, describe};
-use crate::queue::tap::{FdPort, ReadFault};
+use crate::queue::tap::{ReadFault, TapQueue};
 
 use ring::{Event, Ring};
 pub use trial::{Trial, trial};
@@ -159,7 +159,7 @@ impl UringEngine {
         })
     }
 
-    fn insert(&mut self, id: PortId, port: FdPort) -> Result<QueueId, Error> {
+    fn insert(&mut self, id: PortId, port: TapQueue) -> Result<QueueId, Error> {
         if let Some(old) = self.held.queues.displaced(id) {
             self.remove(old);
         }
@@ -308,17 +308,17 @@ impl Engine for UringEngine {
 }
 
 impl FdEngine for UringEngine {
-    fn add(&mut self, id: PortId, port: FdPort) -> Result<(), Error> {
+    fn add(&mut self, id: PortId, port: TapQueue) -> Result<(), Error> {
         let id = self.insert(id, port)?;
         self.go_on(id, FIRST_READS - 1, true);
         Ok(())
     }
 
-    fn add_sender(&mut self, id: PortId, port: FdPort) -> Result<(), Error> {
+    fn add_sender(&mut self, id: PortId, port: TapQueue) -> Result<(), Error> {
         self.insert(id, port).map(drop)
     }
 
-    fn remove(&mut self, id: PortId) -> Vec<FdPort> {
+    fn remove(&mut self, id: PortId) -> Vec<TapQueue> {
         let watched = |held: &Held| -> Vec<QueueId> {
             held.queues.of(id).filter(|(_, queue)| queue.own.watched).map(|(id, _)| id).collect()
         };

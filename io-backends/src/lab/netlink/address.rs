@@ -28,7 +28,7 @@ impl Links {
     ///
     /// # Errors
     /// At the first thing the kernel refuses; what came before it is made.
-    pub fn settle(&mut self, link: &LinkInfo, attachment: &Attachment) -> Result<(), Error> {
+    pub fn configure(&mut self, link: &LinkInfo, attachment: &Attachment) -> Result<(), Error> {
         if self.place != Place::Here {
             self.raise_loopback()?;
         }
@@ -265,7 +265,7 @@ mod tests {
                 let link = links.make_veth("one", "two")?;
                 let peer = links.require("two")?;
                 links.set(&peer, &Wanted { up: Some(true), ..Wanted::default() })?;
-                links.settle(&link, &wanted)?;
+                links.configure(&link, &wanted)?;
                 let shown = || there.run("ip", &["-6", "addr", "show", "dev", "one"]);
                 assert!(shown().contains("fd00::1/64 scope global nodad"), "{}", shown());
                 // A veth's carrier, and with it the link-local address, may come a moment later.
@@ -276,7 +276,7 @@ mod tests {
                 let route = there.run("ip", &["route", "get", "2001:db8::1"]);
                 assert!(route.contains("via fd00::254 dev one"), "{route}");
                 assert!(links.require("lo")?.up);
-                links.settle(&link, &wanted)
+                links.configure(&link, &wanted)
             })
             .unwrap();
     }
@@ -290,7 +290,7 @@ mod tests {
                 let _open = crate::ports::tap::create(&name, 1).unwrap();
                 let link = Place::Here.links(|links| links.require(&name)).unwrap();
                 let wanted = attachment(&["fd00::1/64"], &[]);
-                Place::Here.links(|links| links.settle(&link, &wanted)).unwrap();
+                Place::Here.links(|links| links.configure(&link, &wanted)).unwrap();
                 let shown = scratch::run("ip", &["-6", "addr", "show", "dev", &name]);
                 assert!(shown.contains("fe80::") && shown.contains("fd00::1/64"), "{shown}");
                 assert!(!shown.contains("tentative"), "{shown}");
@@ -306,7 +306,7 @@ mod tests {
                 let link = links.make_veth("one", "two")?;
                 let peer = links.require("two")?;
                 links.set(&peer, &Wanted { up: Some(true), ..Wanted::default() })?;
-                links.settle(&link, &attachment(&["fd00::1/64"], &[]))
+                links.configure(&link, &attachment(&["fd00::1/64"], &[]))
             })
             .unwrap();
         // A tentative address can't be bound.
@@ -324,7 +324,7 @@ mod tests {
         Place::In(there.netns.clone())
             .links(|links| {
                 let link = links.require("one")?;
-                links.settle(&link, &attachment(&["fd00::1/64"], &[]))?;
+                links.configure(&link, &attachment(&["fd00::1/64"], &[]))?;
                 let shown =
                     there.run("ip", &["-6", "addr", "show", "dev", "one", "scope", "global"]);
                 assert!(shown.contains("fd00::1/64") && !shown.contains("tentative"), "{shown}");
@@ -367,7 +367,7 @@ mod tests {
         Place::In(there.netns.clone())
             .links(|links| {
                 let link = links.make_veth("one", "two")?;
-                links.settle(&link, &attachment(&["10.0.0.1/24"], &["10.0.0.2"]))?;
+                links.configure(&link, &attachment(&["10.0.0.1/24"], &["10.0.0.2"]))?;
                 let error = links.add_gateway(&link, "10.0.0.3".parse().unwrap()).unwrap_err();
                 assert_eq!(
                     error.why,

@@ -45,7 +45,7 @@ pub fn exec(
     command: &OsString,
     arguments: &[OsString],
 ) -> Result<Infallible, NotRun> {
-    settle_in(netns).map_err(NotRun::Namespace)?;
+    enter_for_good(netns).map_err(NotRun::Namespace)?;
     let error = Command::new(command).args(arguments).exec();
     let code = if error.kind() == io::ErrorKind::NotFound { 127 } else { 126 };
     let why = if code == 127 { "command not found".into() } else { describe(&error) };
@@ -53,7 +53,7 @@ pub fn exec(
 }
 
 /// Moves the calling thread into the namespace with a view of its own, for good.
-fn settle_in(netns: &Netns) -> Result<(), Error> {
+fn enter_for_good(netns: &Netns) -> Result<(), Error> {
     match netns::exists(netns) {
         Ok(true) => {}
         Ok(false) => {
@@ -157,7 +157,7 @@ mod tests {
         fs::write(etc.0.join("hostname"), "inner\n").unwrap();
         let (netns, outside) = (there.netns.clone(), fs::read_to_string("/etc/hostname"));
         let (sys, etc_inside) = std::thread::spawn(move || {
-            settle_in(&netns).unwrap();
+            enter_for_good(&netns).unwrap();
             (scratch::run("ls", &["/sys/class/net"]), scratch::run("cat", &["/etc/hostname"]))
         })
         .join()

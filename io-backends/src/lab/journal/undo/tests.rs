@@ -243,7 +243,7 @@ fn a_borrowed_netdev_is_given_back_as_it_was() {
     let (was, attachment) = lent(&place);
     let mut first = journal(&run);
     first.borrow("p", &place, &was, &attachment).unwrap();
-    place.links(|links| links.settle(&was, &attachment)).unwrap();
+    place.links(|links| links.configure(&was, &attachment)).unwrap();
     let report = killed(first, &run).undo();
     assert_eq!(report.kept, []);
     assert_as_it_was(&place, &was);
@@ -264,7 +264,7 @@ fn a_borrowed_netdev_comes_home_before_its_namespace_goes() {
                 .unwrap();
         if is_recorded {
             first.is_at(entry, &away, &moved).unwrap();
-            away.links(|links| links.settle(&moved, &attachment)).unwrap();
+            away.links(|links| links.configure(&moved, &attachment)).unwrap();
         }
         let report = killed(first, &run).undo();
         assert_eq!(report.kept, []);

@@ -145,7 +145,7 @@ fn nothing_keeps_a_deleted_namespace_alive() {
         let moved = move_netdev(&made, &Place::Here, &to, None, |_| Ok(())).unwrap();
         let mut wanted = crate::Attachment::new(crate::ports::Kind::Fd(0));
         wanted.addr = vec!["fd00::1/64".parse().unwrap()];
-        to.links(|links| links.settle(&moved, &wanted)).unwrap();
+        to.links(|links| links.configure(&moved, &wanted)).unwrap();
         let (seat, now) = watch.follow(&to, moved.index).unwrap();
         assert!(now.runs());
         let inner = to.links(|links| {
