@@ -171,11 +171,17 @@ pub(super) fn run(program: &str, arguments: &[&str]) -> String {
     String::from_utf8(output.stdout).unwrap()
 }
 
-/// Waits until `done` says so, at most five seconds.
-pub(super) fn wait_for(what: &str, mut done: impl FnMut() -> bool) {
-    let deadline = Instant::now() + Duration::from_secs(5);
-    while !done() {
-        assert!(Instant::now() < deadline, "still waiting for {what}");
+/// Waits until `look` finds what it looks for, at most ten seconds; else says what it saw last.
+///
+/// What a descriptor holds goes with the last duplicate of it: while another test
+/// starts a program, the child has one too, until it becomes that program.
+pub(crate) fn wait_for<T, E: fmt::Debug>(what: &str, mut look: impl FnMut() -> Result<T, E>) -> T {
+    let deadline = Instant::now() + Duration::from_secs(10);
+    loop {
+        match look() {
+            Ok(found) => return found,
+            Err(seen) => assert!(Instant::now() < deadline, "still waiting for {what}: {seen:?}"),
+        }
         std::thread::sleep(Duration::from_millis(2));
     }
 }

@@ -304,8 +304,11 @@ mod tests {
                 let mut port = attach(&mut journal, &name, &wanted, 1, None).unwrap();
                 let (place, link) = port.netdev.take().unwrap();
                 port.queues[0].transmit(&mut Frame::from_bytes(&[2; 60])).unwrap();
-                let now = place.links(|links| links.require(&link.name)).unwrap();
-                assert_eq!((now.operates, now.tx_dropped), (true, 0), "turn {turn}");
+                let now = scratch::wait_for("the macvtap to operate", || {
+                    let now = place.links(|links| links.require(&link.name)).unwrap();
+                    if now.operates { Ok(now) } else { Err(now) }
+                });
+                assert_eq!(now.tx_dropped, 0, "turn {turn}");
             }
             drop(journal.undo());
         });

@@ -214,6 +214,7 @@ mod tests {
     use switch_core::port::Port;
 
     use super::*;
+    use crate::lab::scratch::wait_for;
     use crate::testing::in_own_netns;
 
     fn ip(arguments: &str) {
@@ -263,7 +264,10 @@ mod tests {
             assert!(fcntl_getfd(port).unwrap().contains(FdFlags::CLOEXEC));
             assert!(!info::query("made").unwrap().multi_queue);
             drop(ports);
-            assert!(!exists("made"));
+            wait_for("the TAP to go with its descriptor", || match info::query("made") {
+                Ok(info) => Err(info),
+                Err(error) => Ok(error),
+            });
         });
     }
 
@@ -300,7 +304,7 @@ mod tests {
             ip("tuntap add dev single mode tap");
             ip("tuntap add dev several mode tap multi_queue");
             for (name, queues) in [("single", 1), ("several", 1), ("several", 3)] {
-                let ports = attach(name, queues).unwrap();
+                let ports = wait_for("the last descriptor of it", || attach(name, queues));
                 assert_eq!(ports.len(), usize::from(queues));
                 assert!(ports.iter().all(TapQueue::has_vnet_header));
                 let error = attach(name, 1).unwrap_err();

@@ -78,6 +78,14 @@ impl Journal {
         Journal::lock(parent, switch, false)
     }
 
+    /// Ends as with its process: the lock is dropped, nothing undone. Without this,
+    /// a child that another test starts in this moment would keep the lock until it
+    /// becomes its program.
+    #[cfg(test)]
+    pub(super) fn dies(self) {
+        flock(&self.file, FlockOperation::Unlock).expect("a lock");
+    }
+
     /// Whether nothing is recorded.
     pub fn is_empty(&self) -> bool {
         self.entries.is_empty()

@@ -269,7 +269,8 @@ mod tests {
                 let shown = || there.run("ip", &["-6", "addr", "show", "dev", "one"]);
                 assert!(shown().contains("fd00::1/64 scope global nodad"), "{}", shown());
                 // A veth's carrier, and with it the link-local address, may come a moment later.
-                scratch::wait_for("the link-local address", || shown().contains("fe80::"));
+                let local = || if shown().contains("fe80::") { Ok(()) } else { Err(shown()) };
+                scratch::wait_for("the link-local address", local);
                 assert!(there.run("ip", &["-4", "addr", "show", "one"]).contains("10.0.0.1/24"));
                 let route = there.run("ip", &["route", "get", "192.0.2.1"]);
                 assert!(route.contains("via 10.0.0.254 dev one"), "{route}");

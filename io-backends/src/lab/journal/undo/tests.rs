@@ -13,7 +13,7 @@ fn journal(run: &Directory) -> Journal {
 
 /// What a killed switch leaves: the record, the lock dropped, nothing undone.
 fn killed(journal: Journal, run: &Directory) -> Journal {
-    drop(journal);
+    journal.dies();
     Journal::left_behind(&run.0, "s").unwrap().unwrap()
 }
 

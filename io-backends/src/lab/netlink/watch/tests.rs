@@ -156,7 +156,8 @@ fn nothing_keeps_a_deleted_namespace_alive() {
         scratch::run("ip", &["netns", "delete", &there.name]);
         let gone = LinkEvent::NamespaceGone(seat);
         assert_eq!(until(&mut watch, &gone), [gone]);
-        scratch::wait_for("the TAP to be gone", || queues[0].is_gone());
+        let is_gone = || if queues[0].is_gone() { Ok(()) } else { Err("it is there") };
+        scratch::wait_for("the TAP to be gone", is_gone);
         assert_eq!(watch.state_of(seat), Ok(None));
     });
 }
