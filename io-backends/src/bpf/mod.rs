@@ -2,7 +2,6 @@
 //! here, loaded and attached by `bpf(2)` (`linux/bpf.h`).
 #![expect(unsafe_code, reason = "bpf(2) has no safe wrapper")]
 
-#[cfg(any(test, feature = "bench", feature = "testing"))]
 mod xdp;
 
 pub(crate) mod steer;
@@ -11,13 +10,12 @@ use std::os::fd::{FromRawFd, OwnedFd};
 
 use rustix::io::{Errno, Result};
 
-#[cfg(any(test, feature = "bench", feature = "testing"))]
-pub(crate) use xdp::attach_xdp;
+pub use xdp::attach_xdp;
 
 /// One instruction.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 #[repr(C)]
-pub(crate) struct Insn {
+pub struct Insn {
     code: u8,
     /// The destination register, and above it the source.
     registers: u8,
@@ -27,7 +25,7 @@ pub(crate) struct Insn {
 
 /// How wide a load or store is.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub(crate) enum Width {
+pub enum Width {
     /// 8 bits.
     Byte = 0x10,
     /// 16 bits.
@@ -38,7 +36,7 @@ pub(crate) enum Width {
 
 /// What a program is run for (`enum bpf_prog_type`).
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub(crate) struct Kind {
+pub struct Kind {
     number: u32,
     /// Flags that such programs are loaded with.
     flags: u32,
@@ -46,7 +44,7 @@ pub(crate) struct Kind {
 
 impl Kind {
     /// For a frame as it stands in the kernel's buffers, from its first byte.
-    pub(crate) const SOCKET_FILTER: Kind = Kind { number: 1, flags: 0 };
+    pub const SOCKET_FILTER: Kind = Kind { number: 1, flags: 0 };
 }
 
 impl Insn {
@@ -55,69 +53,69 @@ impl Insn {
     }
 
     /// `to = value`
-    pub(crate) const fn set(to: u8, value: i32) -> Insn {
+    pub const fn set(to: u8, value: i32) -> Insn {
         Insn::new(0xb7, to, 0, 0, value)
     }
 
     /// `to = from`
-    pub(crate) const fn copy(to: u8, from: u8) -> Insn {
+    pub const fn copy(to: u8, from: u8) -> Insn {
         Insn::new(0xbf, to, from, 0, 0)
     }
 
     /// `to += value`
-    pub(crate) const fn add(to: u8, value: i32) -> Insn {
+    pub const fn add(to: u8, value: i32) -> Insn {
         Insn::new(0x07, to, 0, 0, value)
     }
 
     /// `to = from << count`
-    pub(crate) const fn shift_left(to: u8, count: i32) -> Insn {
+    pub const fn shift_left(to: u8, count: i32) -> Insn {
         Insn::new(0x67, to, 0, 0, count)
     }
 
     /// `to = to >> count`
-    pub(crate) const fn shift_right(to: u8, count: i32) -> Insn {
+    pub const fn shift_right(to: u8, count: i32) -> Insn {
         Insn::new(0x77, to, 0, 0, count)
     }
 
     /// `to &= value`
-    pub(crate) const fn and(to: u8, value: i32) -> Insn {
+    pub const fn and(to: u8, value: i32) -> Insn {
         Insn::new(0x57, to, 0, 0, value)
     }
 
     /// `to *= value`
-    pub(crate) const fn multiply(to: u8, value: i32) -> Insn {
+    pub const fn multiply(to: u8, value: i32) -> Insn {
         Insn::new(0x27, to, 0, 0, value)
     }
 
     /// `to += from`
-    pub(crate) const fn add_register(to: u8, from: u8) -> Insn {
+    pub const fn add_register(to: u8, from: u8) -> Insn {
         Insn::new(0x0f, to, from, 0, 0)
     }
 
     /// `to ^= from`
-    pub(crate) const fn xor_register(to: u8, from: u8) -> Insn {
+    pub const fn xor_register(to: u8, from: u8) -> Insn {
         Insn::new(0xaf, to, from, 0, 0)
     }
 
     /// `r0 = ` the frame's bytes at `from + offset`, from network byte order.
     /// Register 6 must hold the program's argument; registers 1 to 5 are lost.
     /// Past the frame's end it ends the program with the answer 0.
-    pub(crate) const fn frame(width: Width, from: u8, offset: i32) -> Insn {
+    pub const fn frame(width: Width, from: u8, offset: i32) -> Insn {
         Insn::new(0x40 | width as u8, 0, from, 0, offset)
     }
 
     /// Skips `count` instructions when `left != value`.
-    pub(crate) const fn skip_unless(left: u8, value: i32, count: i16) -> Insn {
+    pub const fn skip_unless(left: u8, value: i32, count: i16) -> Insn {
         Insn::new(0x55, left, 0, count, value)
     }
 
     /// Skips `count` instructions when `left == value`.
-    pub(crate) const fn skip_if(left: u8, value: i32, count: i16) -> Insn {
+    pub const fn skip_if(left: u8, value: i32, count: i16) -> Insn {
         Insn::new(0x15, left, 0, count, value)
     }
 
     /// Ends the program; register 0 is the answer.
-    pub(crate) const fn exit() -> Insn {
+    pub const fn exit() -> Insn {
         Insn::new(0x95, 0, 0, 0, 0)
     }
 }
@@ -141,7 +139,7 @@ struct LoadArguments {
 ///
 /// # Errors
 /// EPERM without CAP_BPF (and CAP_NET_ADMIN), EINVAL or EACCES for what its verifier refuses.
-pub(crate) fn load(kind: Kind, program: &[Insn]) -> Result<OwnedFd> {
+pub fn load(kind: Kind, program: &[Insn]) -> Result<OwnedFd> {
     const PROG_LOAD: u32 = 5;
     let arguments = LoadArguments {
         kind: kind.number,

@@ -12,22 +12,22 @@ const HAS_FRAGS: u32 = 1 << 5;
 
 impl Kind {
     /// For each frame a netdev receives, before all else.
-    pub(crate) const XDP: Kind = Kind { number: 6, flags: HAS_FRAGS };
+    pub const XDP: Kind = Kind { number: 6, flags: HAS_FRAGS };
 }
 
 impl Insn {
     /// `to = *(from + offset)`
-    pub(crate) const fn load(width: Width, to: u8, from: u8, offset: i16) -> Insn {
+    pub const fn load(width: Width, to: u8, from: u8, offset: i16) -> Insn {
         Insn::new(0x61 | width as u8, to, from, offset, 0)
     }
 
     /// `*(to + offset) = from`
-    pub(crate) const fn store(width: Width, to: u8, offset: i16, from: u8) -> Insn {
+    pub const fn store(width: Width, to: u8, offset: i16, from: u8) -> Insn {
         Insn::new(0x63 | width as u8, to, from, offset, 0)
     }
 
     /// Skips `count` instructions when `left > right`.
-    pub(crate) const fn skip_if_above(left: u8, right: u8, count: i16) -> Insn {
+    pub const fn skip_if_above(left: u8, right: u8, count: i16) -> Insn {
         Insn::new(0x2d, left, right, count, 0)
     }
 }
@@ -47,7 +47,7 @@ struct LinkArguments {
 /// # Errors
 /// EINVAL without such a netdev, EBUSY when it has a program, EOPNOTSUPP when
 /// its driver runs none.
-pub(crate) fn attach_xdp(program: impl AsFd, ifindex: u32) -> Result<OwnedFd> {
+pub fn attach_xdp(program: impl AsFd, ifindex: u32) -> Result<OwnedFd> {
     const LINK_CREATE: u32 = 28;
     const XDP: u32 = 37;
     const DRIVER_MODE: u32 = 4;

@@ -11,8 +11,8 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
 use std::time::{Duration, Instant};
 
-use io_backends::measure::packet_socket::PacketSocket;
 use io_backends::testing::in_own_netns;
+use measure::packet_socket::PacketSocket;
 use rustix::io::Errno;
 
 use flows::{Checker, FLOWS, Flow, Side};

@@ -2,7 +2,7 @@
 //!
 //! It is in this program so that it needs nothing installed, and does what the
 //! `plain` backend over the `tun-tap` crate does, frame by frame: epoll, then
-//! a read and a write for up to 64 frames ([`io_backends::measure::cable`]). That crate
+//! a read and a write for up to 64 frames ([`measure::cable`]). That crate
 //! can't give a TAP a virtio-net header; this loop measures both.
 
 use std::sync::Arc;
@@ -10,9 +10,9 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread::{self, JoinHandle};
 
 use io_backends::lab::netns::in_netns;
-use io_backends::measure::cable;
 use io_backends::ports::tap;
 use io_backends::queue::tap::TapQueue;
+use measure::cable;
 
 use super::{NETDEV, Rig, Wiring};
 use crate::error::CliError;

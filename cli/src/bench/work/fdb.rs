@@ -6,7 +6,7 @@
 
 use std::time::{Duration, Instant};
 
-use io_backends::measure::xdp_loop::frame;
+use measure::xdp_loop::frame;
 use switch_core::Mac;
 
 use super::super::lab::Lab;

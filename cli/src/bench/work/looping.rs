@@ -1,11 +1,11 @@
-//! The forwarding rate, with frames that circle ([`io_backends::measure::xdp_loop`]).
+//! The forwarding rate, with frames that circle ([`measure::xdp_loop`]).
 
 use std::time::{Duration, Instant};
 
 use io_backends::lab::netns::in_netns;
 use io_backends::lab::{Netns, Place};
-use io_backends::measure::packet_socket::PacketSocket;
-use io_backends::measure::xdp_loop::{ETHERTYPE, Passer, Reflector, frame};
+use measure::packet_socket::PacketSocket;
+use measure::xdp_loop::{ETHERTYPE, Passer, Reflector, frame};
 use switch_core::Mac;
 
 use super::super::cases::{Case, FCS};

@@ -7,7 +7,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
 use std::time::{Duration, Instant};
 
-use io_backends::measure::xdp_loop::frame;
+use measure::xdp_loop::frame;
 
 use super::super::cases::{Case, FCS, Receiver};
 use super::super::lab::Lab;

@@ -5,8 +5,8 @@ use std::time::{Duration, Instant, SystemTime};
 
 use hdrhistogram::Histogram;
 use io_backends::lab::netns::in_netns;
-use io_backends::measure::packet_socket::PacketSocket;
-use io_backends::measure::xdp_loop::{ETHERTYPE, frame};
+use measure::packet_socket::PacketSocket;
+use measure::xdp_loop::{ETHERTYPE, frame};
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::io::Errno;
 use switch_core::Mac;

@@ -1,7 +1,6 @@
 //! Netdevs over netlink: finding, making, changing, moving and watching them.
 
 mod address;
-#[cfg(any(test, feature = "bench"))]
 mod bridge;
 mod change;
 mod conversation;

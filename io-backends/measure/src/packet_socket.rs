@@ -143,9 +143,9 @@ mod tests {
     use std::time::{Duration, Instant};
 
     use super::*;
-    use crate::lab::{Place, Wanted};
-    use crate::measure::xdp_loop::{ETHERTYPE, frame};
-    use crate::testing::in_own_netns;
+    use crate::xdp_loop::{ETHERTYPE, frame};
+    use io_backends::lab::{Place, Wanted};
+    use io_backends::testing::in_own_netns;
     use switch_core::Mac;
 
     const HERE: Mac = Mac::new([2, 0, 0, 0, 0, 1]);

@@ -13,8 +13,8 @@ use rustix::event::{Timespec, epoll};
 use rustix::io::{Errno, read, retry_on_intr, write};
 use switch_core::frame::MAX_FRAME;
 
-use crate::queue::tap::TapQueue;
-use crate::queue::vnet;
+use io_backends::queue::tap::TapQueue;
+use io_backends::queue::vnet;
 
 /// The most frames read from one end before the other has its turn.
 const TURN: usize = 64;
@@ -67,13 +67,13 @@ mod tests {
     use std::thread;
 
     use super::*;
-    use crate::lab::{Place, Wanted};
-    use crate::ports::tap;
-    use crate::testing::{RawSocket, in_own_netns};
+    use io_backends::lab::{Place, Wanted};
+    use io_backends::ports::tap;
+    use io_backends::testing::{RawSocket, in_own_netns};
     use switch_core::ports::memory::Wire;
 
     fn up(name: &str) {
-        let raise = |links: &mut crate::lab::Links| {
+        let raise = |links: &mut io_backends::lab::Links| {
             let link = links.require(name)?;
             links.set(&link, &Wanted { up: Some(true), ..Wanted::default() })
         };
@@ -116,7 +116,7 @@ mod tests {
         in_own_netns(|| {
             let mut ends = tap::create_without_header("one", 1).unwrap();
             ends.extend(tap::create_without_header("two", 1).unwrap());
-            let remove = |links: &mut crate::lab::Links| {
+            let remove = |links: &mut io_backends::lab::Links| {
                 let link = links.require("two")?;
                 links.delete(&link)
             };

@@ -22,8 +22,8 @@ use std::os::fd::OwnedFd;
 use rustix::io::Errno;
 use switch_core::Mac;
 
-use crate::bpf::{self, Insn, Kind, Width};
-use crate::error::{Error, describe};
+use io_backends::bpf::{self, Insn, Kind, Width};
+use io_backends::error::{Error, describe};
 
 /// The EtherType that is reflected (IEEE Std 802, local experimental 1); all else passes.
 pub const ETHERTYPE: u16 = 0x88b5;
@@ -149,10 +149,10 @@ mod tests {
     use switch_core::ports::memory::Wire;
 
     use super::*;
-    use crate::lab::{Place, Wanted};
-    use crate::ports::tap;
-    use crate::queue::tap::TapQueue;
-    use crate::testing::{RawSocket, in_own_netns};
+    use io_backends::lab::{Place, Wanted};
+    use io_backends::ports::tap;
+    use io_backends::queue::tap::TapQueue;
+    use io_backends::testing::{RawSocket, in_own_netns};
 
     const HERE: Mac = Mac::new([2, 0, 0, 0, 0, 1]);
     const THERE: Mac = Mac::new([2, 0, 0, 0, 0, 2]);
