@@ -151,7 +151,7 @@ impl Steps<'_> {
         let link = if moves {
             let (place, journal) = (self.place(), &mut *self.journal);
             let wanted = self.attachment.ifname.as_deref();
-            let plan = |name: &str| journal.will_be_at(entry, &place, name);
+            let plan = |name: &str| journal.will_be_at(entry, &link, &place, name);
             let link = move_netdev(&link, &Place::Here, &place, wanted, plan)?;
             self.journal.is_at(entry, &place, &link)?;
             link
@@ -169,7 +169,7 @@ impl Steps<'_> {
         let link = if self.attachment.netns.is_some() {
             let (place, journal) = (self.place(), &mut *self.journal);
             let wanted = self.attachment.ifname.as_deref();
-            let plan = |name: &str| journal.will_be_at(entry, &place, name);
+            let plan = |name: &str| journal.will_be_at(entry, &link, &place, name);
             let link = move_netdev(&link, &Place::Here, &place, wanted, plan)?;
             self.journal.is_at(entry, &place, &link)?;
             link

@@ -4,6 +4,7 @@
 
 #[cfg(feature = "testing")]
 pub mod allocations;
+pub mod points;
 
 use std::ffi::c_int;
 use std::os::fd::{AsRawFd, OwnedFd};

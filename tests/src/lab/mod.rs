@@ -27,6 +27,7 @@ use std::io::{BufRead, BufReader};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 
+use io_backends::testing::points::Points;
 use serde_json::Value;
 
 use running::Process;
@@ -141,6 +142,12 @@ impl Lab {
     /// Starts a command inside that goes on beside the test.
     pub fn spawn(&self, words: &[&str]) -> Running<'_> {
         Running::start(self, words)
+    }
+
+    /// Starts the program, killed when it is about to pass the point of its work
+    /// that has the number `last`: `netloom WORDS`.
+    pub fn spawn_watched(&self, words: &[&str], last: Option<usize>) -> (Running<'_>, Points) {
+        Running::start_watched(self, &[&[PROGRAM], words].concat(), last)
     }
 
     /// Runs the program: `netloom WORDS`.

@@ -5,6 +5,8 @@ use std::process::{Child, Command, ExitStatus, Output, Stdio};
 use std::sync::{Arc, Mutex};
 use std::thread;
 
+use io_backends::testing::points::Points;
+
 use super::{Answer, Lab, eventually, within};
 
 /// Says the process's number inside, then becomes the command.
@@ -30,8 +32,22 @@ type Gathered = Arc<Mutex<Vec<u8>>>;
 
 impl Process {
     pub(super) fn start(words: &[&str], mut command: Command) -> Process {
-        command.stdout(Stdio::piped()).stderr(Stdio::piped());
-        let mut child = command.spawn().expect("nsenter");
+        let command = command.stdout(Stdio::piped()).stderr(Stdio::piped());
+        let child = command.spawn().expect("nsenter");
+        Process::of(words, child)
+    }
+
+    fn start_watched(
+        words: &[&str],
+        mut command: Command,
+        last: Option<usize>,
+    ) -> (Process, Points) {
+        let command = command.stdout(Stdio::piped()).stderr(Stdio::piped());
+        let (child, points) = Points::spawn(command, last).expect("nsenter under a seccomp filter");
+        (Process::of(words, child), points)
+    }
+
+    fn of(words: &[&str], mut child: Child) -> Process {
         let out = gather(child.stdout.take().expect("a pipe"));
         let err = gather(child.stderr.take().expect("a pipe"));
         let words = words.iter().map(ToString::to_string).collect();
@@ -62,8 +78,20 @@ impl Process {
 
 impl<'l> Running<'l> {
     pub(super) fn start(lab: &'l Lab, words: &[&str]) -> Running<'l> {
-        let inside = [&["sh", "-c", SAY_NUMBER, "sh"], words].concat();
-        let process = Process::start(words, lab.command(&inside));
+        Running::of(lab, Process::start(words, inside(lab, words)))
+    }
+
+    /// The same, killed when it is about to pass its point number `last`.
+    pub(super) fn start_watched(
+        lab: &'l Lab,
+        words: &[&str],
+        last: Option<usize>,
+    ) -> (Running<'l>, Points) {
+        let (process, points) = Process::start_watched(words, inside(lab, words), last);
+        (Running::of(lab, process), points)
+    }
+
+    fn of(lab: &'l Lab, process: Process) -> Running<'l> {
         let said = within(10, || {
             let said = text(&process.err);
             said.contains('\n').then_some(said).ok_or(())
@@ -135,6 +163,11 @@ impl Drop for Running<'_> {
         }
         let _ = self.process.child.wait();
     }
+}
+
+/// The command, which first says its number.
+fn inside(lab: &Lab, words: &[&str]) -> Command {
+    lab.command(&[&["sh", "-c", SAY_NUMBER, "sh"], words].concat())
 }
 
 fn text(gathered: &Gathered) -> String {

@@ -1,8 +1,5 @@
 //! A switch's life: started, stopped, killed, started again; what is left of it is nothing.
 
-use std::thread::sleep;
-use std::time::Duration;
-
 use serde_json::json;
 use tests::lab::{Lab, Pings, at_rest, eventually};
 
@@ -102,24 +99,6 @@ fn a_killed_switch_of_many_ports_takes_a_while_to_die_and_nobody_need_wait() {
     lab.signal(lab.pid("x"), "KILL");
     lab.netloom(&["down", "x"]).ok();
     lab.is_empty();
-}
-
-#[test]
-fn a_kill_at_any_moment_of_its_start_leaves_nothing_that_down_does_not_find() {
-    let lab = Lab::new();
-    let ports: Vec<_> =
-        (0..8).map(|n| format!("p{n}=tap,netns=n{},addr=10.9.0.{n}/24", n % 5)).collect();
-    let mut words = vec!["/run/bin/netloom", "up", "--name", "x"];
-    words.extend(ports.iter().flat_map(|port| ["--port", port]));
-    for moment in 0..20 {
-        let switch = lab.spawn(&words);
-        sleep(Duration::from_millis(12 * moment));
-        switch.signal("KILL");
-        switch.wait(10);
-        let down = lab.netloom(&["down", "--all"]);
-        down.ok();
-        lab.is_empty();
-    }
 }
 
 #[test]

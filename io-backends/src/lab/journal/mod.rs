@@ -41,7 +41,7 @@ const LONG: usize = 1024;
 
 /// An entry of a [`Journal`].
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
-pub struct Entry(u64);
+pub struct Entry(pub(super) u64);
 
 /// The record of one switch, open and locked.
 #[derive(Debug)]
@@ -135,6 +135,7 @@ impl Journal {
             was_free: place.links(|links| links.find(name))?.is_none(),
             kind: Some(kind.into()),
             lower: lower.map(|lower| lower.index),
+            mac: None,
             spots: vec![spot(place, name, None)?],
             loan: None,
         };
@@ -161,6 +162,7 @@ impl Journal {
             was_free: false,
             kind: link.kind.clone(),
             lower: None,
+            mac: link.mac.map(|mac| mac.to_string()),
             spots: vec![home.clone()],
             loan: Some(Box::new(Loan {
                 home,
@@ -175,13 +177,21 @@ impl Journal {
         self.add(port, Thing::Netdev(netdev)).map(Entry)
     }
 
-    /// Records that a netdev is about to be moved to `place` under that name.
+    /// Records that a netdev, now as `link` says, is about to be moved to `place` under that name.
     ///
     /// # Errors
     /// When it can't be recorded.
-    pub fn will_be_at(&mut self, entry: Entry, place: &Place, name: &str) -> Result<(), Error> {
+    pub fn will_be_at(
+        &mut self,
+        entry: Entry,
+        link: &LinkInfo,
+        place: &Place,
+        name: &str,
+    ) -> Result<(), Error> {
         let target = spot(place, name, None)?;
+        let mac = link.mac.map(|mac| mac.to_string());
         self.change(entry, |netdev| {
+            netdev.mac = mac;
             netdev.spots.truncate(1);
             netdev.spots.push(target);
         })

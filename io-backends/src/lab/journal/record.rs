@@ -37,6 +37,10 @@ pub(super) struct Netdev {
     pub(super) kind: Option<String>,
     /// The index of the netdev it is made on.
     pub(super) lower: Option<u32>,
+    /// A borrowed one's MAC address when it was last recorded: a move changes its index and keeps
+    /// the address.
+    #[serde(default)]
+    pub(super) mac: Option<String>,
     /// Whether its name was free before it was made, so that what has the name next is it.
     pub(super) was_free: bool,
     /// Where it can be: one spot, or two while it is moved. The latest is last.
@@ -99,16 +103,30 @@ impl Netdev {
             if numbered.is_some() {
                 return Ok(numbered);
             }
-            Ok(links.find(&spot.name)?.filter(|link| self.can_be(link, spot)))
+            for name in self.names(spot) {
+                if let Some(link) = links.find(name)?.filter(|link| self.can_be(link, spot)) {
+                    return Ok(Some(link));
+                }
+            }
+            Ok(None)
         })
+    }
+
+    /// What it can be called there: where it was to be moved to, it may have been left under
+    /// the name it had before.
+    fn names<'s>(&'s self, spot: &'s Spot) -> impl Iterator<Item = &'s str> {
+        let before = self.spots.first().filter(|_| spot.index.is_none());
+        [spot].into_iter().chain(before).map(|spot| spot.name.as_str())
     }
 
     /// Whether a netdev that is only known to have its name can be it.
     fn can_be(&self, link: &LinkInfo, spot: &Spot) -> bool {
         link.kind == self.kind
             && match &self.loan {
-                // A move changes the index and keeps the address.
-                Some(loan) => loan.mac() == link.mac,
+                Some(loan) => {
+                    let mac = self.mac.as_ref().or(loan.mac.as_ref());
+                    mac == link.mac.map(|mac| mac.to_string()).as_ref()
+                }
                 // Made, and killed before its index was written; a TAP, though, went with its descriptor.
                 None => {
                     self.was_free

@@ -31,7 +31,8 @@ fn the_next_process_reads_what_the_last_one_wrote() {
     let mut journal = Journal::open(&run.0, "s").unwrap();
     let first = journal.netdev("a", &Place::Here, "one", "tun", None).unwrap();
     let second = journal.netdev("b", &Place::Here, "two", "macvtap", None).unwrap();
-    journal.will_be_at(second, &Place::Here, "three").unwrap();
+    let link = Place::Here.links(|links| links.require("lo")).unwrap();
+    journal.will_be_at(second, &link, &Place::Here, "three").unwrap();
     journal.forget(first.0);
     let entries = journal.entries.clone();
     let journal = reopened(journal, &run);

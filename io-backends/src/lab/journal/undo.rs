@@ -3,9 +3,9 @@
 use std::cell::LazyCell;
 use std::collections::{HashMap, HashSet};
 
-use super::Journal;
 use super::claims::{Claims, Released};
-use super::record::{Loan, Netdev, Thing};
+use super::record::{Loan, Netdev, Spot, Thing};
+use super::{Entry, Journal};
 use crate::Error;
 use crate::lab::{LinkInfo, Place, Wanted, move_netdev, netns};
 
@@ -80,7 +80,14 @@ impl Journal {
             if matches!(thing, Thing::Namespace { .. }) && stuck.contains(&port) {
                 continue;
             }
-            match undo.thing(&port, &thing) {
+            let undone = match &thing {
+                Thing::Namespace { name } => undo.namespace(&port, name),
+                Thing::Netdev(netdev) => match &netdev.loan {
+                    None => delete(netdev).map(Some),
+                    Some(loan) => self.give_back(Entry(entry), netdev, loan).map(Some),
+                },
+            };
+            match undone {
                 Ok(done) => {
                     undo.report.undone.extend(done);
                     self.forget(entry);
@@ -94,6 +101,23 @@ impl Journal {
         }
         undo.report
     }
+
+    /// Brings a borrowed netdev home and makes it what it was. Whoever is killed
+    /// on the way has recorded where it is, and the next one repeats the rest.
+    fn give_back(&mut self, entry: Entry, netdev: &Netdev, loan: &Loan) -> Result<String, Error> {
+        let Spot { place: home, name, namespace, .. } = &loan.home;
+        let label = home.netdev(name);
+        let Some((place, link)) = netdev.locate()? else { return Ok(format!("{label} is gone")) };
+        if home.identity()? != *namespace {
+            let why = format!("it is left in {place}: {home} is another namespace now");
+            return Err(Error::failed(label, why));
+        }
+        let plan = |name: &str| self.will_be_at(entry, &link, home, name);
+        let link = move_netdev(&link, &place, home, Some(name), plan)?;
+        self.is_at(entry, home, &link)?;
+        restore(home, &link, loan)?;
+        Ok(format!("{label} given back"))
+    }
 }
 
 struct Undo<'a> {
@@ -105,17 +129,6 @@ struct Undo<'a> {
 }
 
 impl Undo<'_> {
-    /// Undoes one thing and says in words what it was.
-    fn thing(&mut self, port: &str, thing: &Thing) -> Result<Option<String>, Error> {
-        match thing {
-            Thing::Namespace { name } => self.namespace(port, name),
-            Thing::Netdev(netdev) => match &netdev.loan {
-                None => delete(netdev).map(Some),
-                Some(loan) => give_back(netdev, loan).map(Some),
-            },
-        }
-    }
-
     fn namespace(&mut self, port: &str, name: &str) -> Result<Option<String>, Error> {
         match self.claims.release(name, &self.switch, port)? {
             Released::Kept => Ok(None),
@@ -136,20 +149,7 @@ fn delete(netdev: &Netdev) -> Result<String, Error> {
     Ok(format!("{} removed", netdev.label()))
 }
 
-/// Brings a borrowed netdev home and makes it what it was.
-fn give_back(netdev: &Netdev, loan: &Loan) -> Result<String, Error> {
-    let label = loan.home.place.netdev(&loan.home.name);
-    let Some((place, link)) = netdev.locate()? else { return Ok(format!("{label} is gone")) };
-    if loan.home.place.identity()? != loan.home.namespace {
-        let why = format!("it is left in {place}: {} is another namespace now", loan.home.place);
-        return Err(Error::failed(label, why));
-    }
-    let home = &loan.home.place;
-    let link = move_netdev(&link, &place, home, Some(&loan.home.name), |_| Ok(()))?;
-    restore(home, &link, loan)?;
-    Ok(format!("{label} given back"))
-}
-
+/// Makes a borrowed netdev that is home what it was; each step may have been done before.
 fn restore(home: &Place, link: &LinkInfo, loan: &Loan) -> Result<(), Error> {
     home.links(|links| {
         for gateway in &loan.gateways {

@@ -259,9 +259,10 @@ fn a_borrowed_netdev_comes_home_before_its_namespace_goes() {
         let mut first = journal(&run);
         first.namespace("p", &name).unwrap();
         let entry = first.borrow("p", &home, &was, &attachment).unwrap();
-        let moved =
-            move_netdev(&was, &home, &away, None, |name| first.will_be_at(entry, &away, name))
-                .unwrap();
+        let moved = move_netdev(&was, &home, &away, None, |name| {
+            first.will_be_at(entry, &was, &away, name)
+        })
+        .unwrap();
         if is_recorded {
             first.is_at(entry, &away, &moved).unwrap();
             away.links(|links| links.configure(&moved, &attachment)).unwrap();
@@ -269,6 +270,31 @@ fn a_borrowed_netdev_comes_home_before_its_namespace_goes() {
         let report = killed(first, &run).undo();
         assert_eq!(report.kept, []);
         assert!(!exists(&name));
+        assert_as_it_was(&home, &was);
+    }
+}
+
+/// As after a kill just behind the move home: there, it still has the port's address.
+#[test]
+fn a_borrowed_netdev_that_is_home_already_is_made_what_it_was() {
+    for name in ["vmtap", "eth0"] {
+        let (run, there, name_away) = (scratch::directory(), scratch::netns(), scratch::claimed());
+        let home = Place::In(there.netns.clone());
+        let away = Place::In(Netns::Name(name_away.to_string()));
+        let (was, attachment) = lent(&home);
+        let mut first = journal(&run);
+        first.namespace("p", &name_away).unwrap();
+        let entry = first.borrow("p", &home, &was, &attachment).unwrap();
+        let moved = move_netdev(&was, &home, &away, None, |_| Ok(())).unwrap();
+        first.is_at(entry, &away, &moved).unwrap();
+        away.links(|links| links.configure(&moved, &attachment)).unwrap();
+        let moved = find(&away, "eth0").unwrap();
+        first.will_be_at(entry, &moved, &home, "vmtap").unwrap();
+        // Under its old name: as when the new one was taken in that moment.
+        move_netdev(&moved, &away, &home, Some(name), |_| Ok(())).unwrap();
+        let report = killed(first, &run).undo();
+        assert_eq!(report.kept, []);
+        assert!(!exists(&name_away));
         assert_as_it_was(&home, &was);
     }
 }
