@@ -60,6 +60,6 @@ pub(crate) fn as_page(document: &Document) -> String {
 }
 
 /// The document as text.
-pub(crate) fn as_text(document: &Document, paint: crate::output::Paint) -> String {
+pub(crate) fn as_text(document: &Document, paint: ::text::Paint) -> String {
     text::text(document, paint)
 }

@@ -3,8 +3,6 @@
 use std::io::{self, IsTerminal, Write};
 use std::time::{Duration, Instant};
 
-use crate::output;
-
 /// To the line's beginning, and the rest of it away.
 const AFRESH: &str = "\r\u{1b}[K";
 
@@ -60,7 +58,7 @@ fn line(done: usize, total: usize, what: &str, elapsed: Duration) -> String {
     if done > ENOUGH {
         let a_step = elapsed.as_secs_f64() / (done - 1) as f64;
         let left = a_step * (total + 1).saturating_sub(done) as f64;
-        line += &format!(", {} left", output::duration(left));
+        line += &format!(", {} left", ::text::duration(left));
     }
     line
 }

@@ -1,7 +1,7 @@
 //! A bench for a person at a terminal: a table a measurement.
 
 use super::document::{Document, MeasurementDoc, RowDoc, TallyDoc};
-use crate::output::{self, Align, Paint, Table};
+use ::text::{Align, Paint, Table};
 
 /// Stands where nothing applies.
 const NONE: &str = "-";
@@ -120,7 +120,7 @@ fn cells(row: &RowDoc, measurement: &MeasurementDoc) -> Vec<String> {
         number(row.frame_size.map(|size| size.to_string())),
         number(row.queues.map(|queues| queues.to_string())),
         number(row.flows.map(|flows| flows.to_string())),
-        number(row.idle_ports.map(|ports| output::count(ports.into()))),
+        number(row.idle_ports.map(|ports| ::text::count(ports.into()))),
         number(row.receiver.map(Into::into)),
         row.contestant.clone(),
         number(row.figure.map(|figure| format!("{least}{}", shown(figure.median)))),
@@ -139,7 +139,7 @@ pub(super) fn is_disturbed(measurement: &MeasurementDoc) -> bool {
 
 /// `3 of 1,000`
 pub(super) fn lost_text(frames: &TallyDoc) -> String {
-    format!("{} of {}", output::count(frames.lost), output::count(frames.sent))
+    format!("{} of {}", ::text::count(frames.lost), ::text::count(frames.sent))
 }
 
 /// `0.987×`, of what should be 1.
@@ -158,7 +158,7 @@ pub(super) fn figure_text(figure: f64, unit: &str) -> String {
         "seconds" if figure < 1e-3 => format!("{:.1} µs", figure * 1e6),
         "seconds" => format!("{:.2} ms", figure * 1e3),
         "bit/s" => format!("{:.2} Gb/s", figure / 1e9),
-        "addresses" => output::count(figure as u64),
+        "addresses" => ::text::count(figure as u64),
         _ if figure < 999.5 => format!("{figure:.0} /s"),
         _ if figure < 999.5e3 => format!("{:.0} k/s", figure / 1e3),
         _ => format!("{:.2} M/s", figure / 1e6),

@@ -11,7 +11,8 @@ use serde::Serialize;
 use crate::args::Global;
 use crate::control::rundir;
 use crate::error::CliError;
-use crate::output::{self, Align, Paint, Table};
+use crate::output;
+use text::{Align, Paint, Table};
 
 /// What was found.
 #[derive(Serialize)]

@@ -5,7 +5,6 @@ mod completions;
 mod demo;
 mod doctor;
 mod down;
-pub(crate) mod echo;
 mod exec;
 mod explain;
 mod fdb;

@@ -1,7 +1,7 @@
 //! `explain`: the verdict, then how it came about.
 
-use super::paint::Paint;
 use crate::control::api::ExplainDoc;
+use text::Paint;
 
 /// The verdict in one line and the numbered steps to it.
 pub fn explanation(answer: &ExplainDoc, paint: Paint) -> String {

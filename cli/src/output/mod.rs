@@ -3,16 +3,14 @@
 mod explain;
 mod frame;
 mod lists;
-mod paint;
 mod stats;
-mod table;
-mod units;
 mod watch;
 
 use std::io::{self, Write};
 
 use io_backends::error::describe;
 use serde::Serialize;
+use text::Paint;
 
 use crate::args::Global;
 use crate::control::api::Changed;
@@ -21,10 +19,7 @@ use crate::error::CliError;
 pub use explain::explanation;
 pub use frame::frame_line;
 pub use lists::{fdb, ports, switches, vlans};
-pub use paint::Paint;
 pub use stats::stats;
-pub use table::{Align, Table};
-pub use units::{bytes, count, duration, rate};
 pub use watch::rates;
 
 /// Prints a document: as one line of JSON, or as the text that `text` makes of it.

@@ -3,10 +3,10 @@
 use std::collections::BTreeMap;
 
 use super::lists::NONE;
-use super::paint::Paint;
-use super::table::{Align, Table};
-use super::units::{count, rate};
 use crate::control::api::{PortStats, StatsDoc};
+use text::Paint;
+use text::{Align, Table};
+use text::{count, rate};
 
 use Align::{Left, Right};
 

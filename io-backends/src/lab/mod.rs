@@ -13,6 +13,7 @@
 //! namespace alive after its deletion, so each call enters on a thread of its
 //! own, does its work and leaves nothing behind.
 
+mod echo;
 mod journal;
 pub(crate) mod netlink;
 pub mod netns;
@@ -20,6 +21,7 @@ mod place;
 #[cfg(test)]
 pub(crate) mod scratch;
 
+pub use echo::Echo;
 pub use journal::{Entry, Found, Journal, Left, Report, is_running};
 pub use netlink::{
     LinkEvent, LinkInfo, LinkWatch, Links, Wanted, Watched, move_netdev, valid_name,

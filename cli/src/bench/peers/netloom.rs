@@ -12,7 +12,7 @@ use super::{Host, NETDEV, Rig, Wiring};
 use crate::control::api::{Changed, Request, StatsDoc};
 use crate::control::client::Client;
 use crate::error::CliError;
-use crate::output::count;
+use ::text::count;
 
 /// A way to set Netloom up; `None` is its default.
 #[derive(Clone, PartialEq, Eq, Default, Debug)]

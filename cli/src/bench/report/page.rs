@@ -7,7 +7,6 @@ use super::super::text::{figure_text, is_disturbed, lost_text, machine, ratio_te
 use super::plots::{self, Bar, Layout, Line};
 use super::{by_case, case_text, colour, flows_text, sizes};
 use crate::error::CliError;
-use crate::output;
 
 const STYLE: &str = include_str!("page.css");
 /// From so many frame sizes on, a line over them says more than bars.
@@ -32,7 +31,7 @@ pub(super) fn write(document: &Document) -> String {
 
 fn head(page: &mut String, document: &Document) {
     let machine_doc = &document.machine;
-    let memory = machine_doc.memory.map_or_else(|| "unknown".into(), output::bytes);
+    let memory = machine_doc.memory.map_or_else(|| "unknown".into(), ::text::bytes);
     let load = machine_doc.load.map_or_else(|| "unknown".into(), |load| format!("{load:.2}"));
     let _ = write!(
         page,
@@ -47,7 +46,7 @@ fn head(page: &mut String, document: &Document) {
          what else the machine does meets all alike. A ratio such as 1.50× says what Netloom's \
          figure is of the other's: the median of the rounds' ratios.</p>\n",
         date = escape(&document.date),
-        took = output::duration(document.seconds),
+        took = ::text::duration(document.seconds),
         command = escape(&document.command),
         machine = escape(&machine(document)),
         version = document.netloom,
@@ -101,7 +100,7 @@ fn name(row: &RowDoc) -> String {
     }
     match row.idle_ports {
         Some(0) => name += ", no idle port",
-        Some(ports) => name += &format!(", {} idle ports", output::count(ports.into())),
+        Some(ports) => name += &format!(", {} idle ports", ::text::count(ports.into())),
         None => {}
     }
     if let Some(receiver) = row.receiver {

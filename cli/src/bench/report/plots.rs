@@ -9,7 +9,6 @@ use plotters::style::text_anchor::{HPos, Pos, VPos};
 
 use super::super::text::figure_text;
 use crate::error::CliError;
-use crate::output;
 
 /// Stands for the colour of the page's text.
 const TEXT: RGBColor = RGBColor(1, 2, 3);
@@ -281,7 +280,7 @@ fn axis_text(figure: f64, unit: &str) -> String {
         "seconds" if figure < 1e-3 => short(figure * 1e6, "µs"),
         "seconds" => short(figure * 1e3, "ms"),
         "bit/s" => short(figure / 1e9, "Gb/s"),
-        "addresses" => output::count(figure as u64),
+        "addresses" => ::text::count(figure as u64),
         _ if figure < 1e6 => short(figure / 1e3, "k/s"),
         _ => short(figure / 1e6, "M/s"),
     }

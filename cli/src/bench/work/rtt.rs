@@ -12,8 +12,8 @@ use super::super::cases::Case;
 use super::super::lab::Lab;
 use super::super::peers::Rig;
 use super::{Description, Reading, WARM_UP, broken, latencies};
-use crate::commands::echo::Echo;
 use crate::error::CliError;
+use io_backends::lab::Echo;
 
 const WHAT: &str = "ping";
 /// How long a reply may take.

@@ -7,8 +7,8 @@ use rustix::io::Errno;
 use serde::Serialize;
 
 use super::lab::Lab;
-use crate::commands::echo::Echo;
 use crate::error::CliError;
+use io_backends::lab::Echo;
 
 const COUNT: u16 = 10;
 /// How long a reply may take.

@@ -8,7 +8,8 @@ use super::ping::Pings;
 use super::transfer::Transfer;
 use crate::args::Global;
 use crate::control::api::{ExplainDoc, FdbRow, StatsDoc};
-use crate::output::{self, Paint};
+use crate::output;
+use text::Paint;
 
 /// Prints, unless a document is wanted or nothing.
 pub(super) struct Story {
@@ -64,7 +65,7 @@ impl Story {
         self.heading(&format!("{} sends {} a stream over TCP", alice.port, bob.port));
         self.say(&indented(&format!(
             "{} in {:.2} s: {}, every byte arrived",
-            output::bytes(tcp.bytes),
+            ::text::bytes(tcp.bytes),
             tcp.seconds,
             self.paint.green(format!("{:.1} Gb/s", tcp.gbps))
         )));

@@ -1,9 +1,9 @@
 //! The lists: switches, ports, FDB entries and VLANs as tables.
 
-use super::paint::Paint;
-use super::table::{Align, Table};
-use super::units::duration;
 use crate::control::api::{AllowedDoc, FdbRow, FlagsDoc, PortRow, SwitchRow, VlanDoc, VlanRow};
+use text::Paint;
+use text::duration;
+use text::{Align, Table};
 
 use Align::{Left, Right};
 

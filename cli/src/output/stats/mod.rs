@@ -3,10 +3,10 @@
 use std::collections::BTreeMap;
 
 use super::lists::NONE;
-use super::paint::Paint;
-use super::table::{Align, Table};
-use super::units::{bytes, count, duration};
 use crate::control::api::{StatsDoc, WorkerDoc};
+use text::Paint;
+use text::{Align, Table};
+use text::{bytes, count, duration};
 
 use Align::{Left, Right};
 

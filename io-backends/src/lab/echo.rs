@@ -1,10 +1,9 @@
-//! ICMP echo requests and their replies, measured: `demo` pings, `bench rtt` floods.
+//! Pings from inside a lab, each round trip measured.
 //!
-//! The kernel's ping sockets are used: each hears its own replies only,
-//! however many ping at once. They are for the groups that
-//! `net.ipv4.ping_group_range` names, nobody by default; it is set for this
-//! process's group in the calling thread's namespace, which is one that the
-//! command has made.
+//! The kernel's ping sockets are used: each receives its own replies only,
+//! however many ping at once. The kernel opens them to the groups in
+//! `net.ipv4.ping_group_range`, by default to none; it is set to this process's
+//! group in the calling thread's namespace, so that must be one of a lab's own.
 
 use std::net::{Ipv4Addr, SocketAddrV4};
 use std::os::fd::OwnedFd;
@@ -28,15 +27,19 @@ const PAYLOAD: [u8; 56] = *b"Netloom passes this on from host to host, as it cam
 type Message = [u8; HEADER + PAYLOAD.len()];
 
 /// One host that pings another.
-pub(crate) struct Echo {
+pub struct Echo {
     socket: OwnedFd,
     sequence: u16,
     patience: Duration,
 }
 
 impl Echo {
-    /// Pings `to` from the calling thread's namespace; a reply may take `patience`.
-    pub(crate) fn open(to: Ipv4Addr, patience: Duration) -> rustix::io::Result<Echo> {
+    /// Opens a socket that pings `to` from the calling thread's namespace; a reply may take
+    /// `patience`.
+    ///
+    /// # Errors
+    /// EACCES where `ping_group_range` can't be set, ENETUNREACH without a route to `to`.
+    pub fn open(to: Ipv4Addr, patience: Duration) -> rustix::io::Result<Echo> {
         let group = getegid();
         // Where it can't be set, the socket below says so.
         let _ = std::fs::write("/proc/sys/net/ipv4/ping_group_range", format!("{group} {group}"));
@@ -49,7 +52,10 @@ impl Echo {
     }
 
     /// Sends a request and waits for its reply; `None` when none came in time.
-    pub(crate) fn round_trip(&mut self) -> rustix::io::Result<Option<Duration>> {
+    ///
+    /// # Errors
+    /// What sending or receiving reports, like ENETDOWN.
+    pub fn round_trip(&mut self) -> rustix::io::Result<Option<Duration>> {
         self.sequence = self.sequence.wrapping_add(1);
         let request = request(self.sequence);
         let began = Instant::now();

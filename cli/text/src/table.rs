@@ -2,7 +2,7 @@
 
 use unicode_width::UnicodeWidthStr;
 
-use super::paint::Paint;
+use crate::Paint;
 
 /// Blanks between two columns.
 const GAP: usize = 2;
