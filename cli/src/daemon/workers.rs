@@ -9,7 +9,7 @@ use io_backends::engine::epoll::EpollEngine;
 use io_backends::engine::runner::Runner;
 use io_backends::engine::share::share_out;
 use io_backends::engine::uring::{UringEngine, trial};
-use io_backends::queue::tap::TapQueue;
+use io_backends::queue::Queue;
 use mio::Waker;
 use switch_core::{PortId, Worker};
 
@@ -113,7 +113,7 @@ impl Workers {
     ///
     /// # Errors
     /// When the process or the kernel takes no more descriptors; no worker has the port then.
-    pub(super) fn add(&self, id: PortId, queues: Vec<TapQueue>) -> Result<(), CliError> {
+    pub(super) fn add(&self, id: PortId, queues: Vec<Queue>) -> Result<(), CliError> {
         let shares = share_out(id, queues, self.runners.len())?;
         let mut given = self.runners.iter().zip(shares);
         given.try_for_each(|(runner, share)| runner.add(id, share)).map_err(|error| {

@@ -1,13 +1,14 @@
-//! The engine of readable descriptors: epoll says who has frames, one system call moves each.
+//! The engine on epoll: it tells which queues are ready, and one system call moves a frame.
 //!
-//! A turn serves one round of the ports that are ready, an equal share of the
-//! burst each; who still has frames afterwards goes to the back of the line.
-//! Every round begins by asking epoll who else became ready, so a port that
-//! never runs dry keeps nobody waiting. epoll is level-triggered: a port that
-//! was left with frames, for whatever reason, is reported again.
+//! A turn serves one round of the ready queues, an equal share of the burst
+//! each; a queue with frames left goes to the back of the line. Every round
+//! begins by asking epoll which other queues became ready, so a queue that is
+//! never empty does not starve the others. epoll is level-triggered: it reports
+//! a queue again that was left with frames.
 //!
-//! While a queue does not run dry nobody has to watch it: its turn comes anyway.
-//! Not watched, each of its frames costs the kernel a tenth less.
+//! A queue that was not empty for several turns is taken out of epoll: it stays
+//! in line anyway, and the kernel spends a tenth less on each of its frames
+//! when epoll does not watch it. Once it is empty it goes back.
 //!
 //! After the ports are added a turn allocates nothing and takes no lock.
 
@@ -19,18 +20,18 @@ use rustix::event::Timespec;
 use rustix::event::epoll::{self, CreateFlags, Event, EventData, EventFlags};
 use rustix::io::{Errno, Result as SystemResult};
 use switch_core::frame::Frame;
-use switch_core::port::{BURST, Burst, Engine, Port, PortId, Tx, TxError};
+use switch_core::port::{BURST, Burst, Engine, Port, PortId, Tx};
 
-use crate::engine::FdEngine;
-use crate::engine::queues::{MIN_SHARE, Queue, QueueId, Queues, name};
+use crate::engine::QueueEngine;
+use crate::engine::queues::{MIN_SHARE, QueueId, Queues, Served, name};
 use crate::engine::waker::Waker;
 use crate::error::{Error, describe};
-use crate::queue::tap::TapQueue;
+use crate::queue::Queue;
 
 /// Events taken from the kernel at once; further ones come with the next round.
 const EVENTS: usize = 256;
 
-/// Turns in a row that a queue is not emptied before it is not watched any more.
+/// After so many turns in a row that left frames in it, a queue is taken out of epoll.
 const BUSY: u32 = 8;
 
 /// The longest single sleep. epoll before Linux 5.11 counts milliseconds in an int.
@@ -39,7 +40,7 @@ const MAX_SLEEP: Duration = Duration::from_secs(24 * 60 * 60);
 /// What epoll says for the eventfd; no queue has it, a packed id has 48 bits.
 const WAKER: u64 = u64::MAX;
 
-/// An engine over TAP and macvtap descriptors, for one thread.
+/// An engine on epoll, for one thread.
 pub struct EpollEngine {
     epoll: OwnedFd,
     waker: Waker,
@@ -51,16 +52,17 @@ pub struct EpollEngine {
     share: usize,
 }
 
-/// How epoll and a queue stand.
+/// What the engine knows of a queue.
 #[derive(Clone, Copy, PartialEq, Eq)]
 struct Watch {
+    /// It is in epoll.
     watched: bool,
-    /// Turns in a row that did not empty it.
+    /// Turns in a row that left frames in it.
     busy: u32,
 }
 
 impl Watch {
-    /// A queue that is not watched, or not yet.
+    /// Of a queue that is not in epoll.
     const NO: Watch = Watch { watched: false, busy: 0 };
 }
 
@@ -105,12 +107,12 @@ impl EpollEngine {
 
     /// Gives a queue its turn.
     fn serve(&mut self, id: QueueId, burst: &mut Burst) {
-        let Some(queue) = self.queues.find(id) else { return };
+        let Some(served) = self.queues.find(id) else { return };
         let room = burst.room();
         let share = self.share.min(room.len());
-        match queue.port.receive(&mut room[..share]) {
+        match served.queue.receive(&mut room[..share]) {
             // epoll would report an error with nothing behind it for ever.
-            Ok(0) if queue.broken => self.fail(id.port),
+            Ok(0) if served.broken => self.fail(id.port),
             Err(_) => self.fail(id.port),
             Ok(filled) => {
                 burst.filled(id.port, filled);
@@ -124,67 +126,67 @@ impl EpollEngine {
     /// Puts a queue that has frames left to the end of the line.
     fn go_on(&mut self, id: QueueId) {
         self.queues.line_up(id, false);
-        let Some(queue) = self.queues.find(id) else { return };
-        queue.own.busy += 1;
-        if queue.own.busy == BUSY {
-            unwatch(&self.epoll, queue);
+        let Some(served) = self.queues.find(id) else { return };
+        served.own.busy += 1;
+        if served.own.busy == BUSY {
+            unwatch(&self.epoll, served);
         }
     }
 
     /// Leaves an empty queue to epoll; `false` when epoll has no room for it.
     fn rest(&mut self, id: QueueId) -> bool {
-        let Some(queue) = self.queues.find(id) else { return true };
-        queue.own.busy = 0;
-        queue.own.watched || watch(&self.epoll, id, queue).is_ok()
+        let Some(served) = self.queues.find(id) else { return true };
+        served.own.busy = 0;
+        served.own.watched || watch(&self.epoll, id, served).is_ok()
     }
 
     fn fail(&mut self, id: PortId) {
         if let Some(member) = self.queues.fail(id) {
-            member.queues.iter_mut().for_each(|queue| unwatch(&self.epoll, queue));
+            member.queues.iter_mut().for_each(|served| unwatch(&self.epoll, served));
         }
     }
 }
 
-fn watch(epoll: &OwnedFd, id: QueueId, queue: &mut Queue<Watch>) -> SystemResult<()> {
+fn watch(epoll: &OwnedFd, id: QueueId, served: &mut Served<Watch>) -> SystemResult<()> {
     let data = EventData::new_u64(id.pack());
-    epoll::add(epoll, &queue.port, data, EventFlags::IN)?;
-    queue.own.watched = true;
+    epoll::add(epoll, &served.queue, data, EventFlags::IN)?;
+    served.own.watched = true;
     Ok(())
 }
 
-fn unwatch(epoll: &OwnedFd, queue: &mut Queue<Watch>) {
-    if std::mem::replace(&mut queue.own.watched, false) {
+fn unwatch(epoll: &OwnedFd, served: &mut Served<Watch>) {
+    if std::mem::replace(&mut served.own.watched, false) {
         // Nothing can be done when this fails: closing it will do.
-        let _ = epoll::delete(epoll, &queue.port);
+        let _ = epoll::delete(epoll, &served.queue);
     }
 }
 
-impl FdEngine for EpollEngine {
-    fn add(&mut self, id: PortId, port: TapQueue) -> Result<(), Error> {
+impl QueueEngine for EpollEngine {
+    fn add(&mut self, id: PortId, queue: Queue) -> Result<(), Error> {
         if let Some(old) = self.queues.displaced(id) {
             self.remove(old);
         }
-        let id = self.queues.insert(id, port, Watch::NO)?;
-        let Some(queue) = self.queues.find(id) else { return Ok(()) };
-        if let Err(errno) = watch(&self.epoll, id, queue) {
-            let error = Error::failed(name(id.port, &queue.port), describe(&errno.into()));
+        let id = self.queues.insert(id, queue, Watch::NO)?;
+        let Some(served) = self.queues.find(id) else { return Ok(()) };
+        if let Err(errno) = watch(&self.epoll, id, served) {
+            let error = Error::failed(name(id.port, &served.queue), describe(&errno.into()));
             self.queues.take_last(id.port);
             return Err(error);
         }
         Ok(())
     }
 
-    fn add_sender(&mut self, id: PortId, port: TapQueue) -> Result<(), Error> {
+    fn add_sender(&mut self, id: PortId, queue: Queue) -> Result<(), Error> {
         if let Some(old) = self.queues.displaced(id) {
             self.remove(old);
         }
-        self.queues.insert(id, port, Watch::NO).map(drop)
+        self.queues.insert(id, queue, Watch::NO).map(drop)
     }
 
-    fn remove(&mut self, id: PortId) -> Vec<TapQueue> {
+    fn remove(&mut self, id: PortId) -> Vec<Queue> {
         let Some(mut member) = self.queues.take(id) else { return Vec::new() };
-        member.queues.iter_mut().for_each(|queue| unwatch(&self.epoll, queue));
-        member.queues.into_iter().map(|queue| queue.port).collect()
+        member.queues.iter_mut().for_each(|served| unwatch(&self.epoll, served));
+        member.queues.into_iter().map(|served| served.queue).collect()
     }
 
     fn wait(&mut self, timeout: Option<Duration>) {
@@ -222,10 +224,12 @@ impl Engine for EpollEngine {
 
     fn transmit(&mut self, frames: &mut [Frame], queue: &mut [Tx]) {
         for tx in queue {
-            tx.result = match self.queues.way_out(tx.port) {
-                Some(queue) => queue.port.transmit(&mut frames[usize::from(tx.slot)]),
-                None => Err(TxError::Down),
+            let frame = &mut frames[usize::from(tx.slot)];
+            tx.result = match self.queues.way_out(tx.port).map(|served| &mut served.queue) {
+                Some(Queue::Tap(queue)) => queue.transmit(frame),
+                _ => self.queues.transmit(tx.port, frame),
             };
         }
+        self.queues.flush();
     }
 }

@@ -1,9 +1,8 @@
-//! What a worker's thread asks of an engine over descriptors.
+//! What a worker's thread asks of an engine over queues.
 //!
-//! Both engines ([`crate::engine::epoll`], [`crate::engine::uring`]) hold queues of TAPs and
-//! macvtaps for one worker. A queue that was [added](FdEngine::add) is read by
-//! this worker alone. A port whose queues other workers read is written to
-//! through a [sender](FdEngine::add_sender).
+//! Both engines ([`epoll`], [`uring`]) hold [`Queue`]s for one worker. A queue
+//! that was [added](QueueEngine::add) is read by this worker alone. A port whose
+//! queues other workers read is written to through a [sender](QueueEngine::add_sender).
 
 pub mod epoll;
 mod queues;
@@ -17,13 +16,13 @@ use std::time::Duration;
 
 use switch_core::port::{Engine, PortId};
 
-use crate::engine::waker::Waker;
 use crate::error::Error;
-use crate::queue::tap::TapQueue;
+use crate::queue::Queue;
+use waker::Waker;
 
-/// An [`Engine`] over TAP and macvtap descriptors. It is made on the thread
+/// An [`Engine`] over queues. It is made on the thread
 /// that uses it and stays there.
-pub trait FdEngine: Engine {
+pub trait QueueEngine: Engine {
     /// Adds a port under its id, in place of another id that had its number.
     /// Called again with the same id it adds one more queue of that port; all
     /// frames to the port leave on its first.
@@ -31,18 +30,18 @@ pub trait FdEngine: Engine {
     /// # Errors
     /// When the number is not below [`MAX_PORTS`](switch_core::port::MAX_PORTS),
     /// or the kernel takes no more descriptors.
-    fn add(&mut self, id: PortId, port: TapQueue) -> Result<(), Error>;
+    fn add(&mut self, id: PortId, queue: Queue) -> Result<(), Error>;
 
-    /// Adds a port that this worker only sends to: `port` is a
-    /// [`TapQueue::sender`] of a queue that another worker reads.
+    /// Adds a port that this worker only sends to: `queue` is a
+    /// [`Queue::sender`] of one that another worker reads.
     ///
     /// # Errors
-    /// As [`FdEngine::add`].
-    fn add_sender(&mut self, id: PortId, port: TapQueue) -> Result<(), Error>;
+    /// As [`QueueEngine::add`].
+    fn add_sender(&mut self, id: PortId, queue: Queue) -> Result<(), Error>;
 
     /// Takes a port out and hands back its queues, in the order they were
     /// added; none when the id is unknown.
-    fn remove(&mut self, id: PortId) -> Vec<TapQueue>;
+    fn remove(&mut self, id: PortId) -> Vec<Queue>;
 
     /// Sleeps until a port has frames, a [`Waker`] is used, a device went away,
     /// or `timeout` is over; `None` waits for ever. Returns at once when one of
@@ -50,7 +49,7 @@ pub trait FdEngine: Engine {
     fn wait(&mut self, timeout: Option<Duration>);
 
     /// Whether a [`Waker`] was used since the last call. Known after
-    /// [`FdEngine::wait`] and, while frames keep it busy, after [`Engine::receive`].
+    /// [`QueueEngine::wait`] and, while frames keep it busy, after [`Engine::receive`].
     fn take_woken(&mut self) -> bool;
 
     /// A port whose device went away, each once. It stays, refusing frames and

@@ -6,10 +6,11 @@
 
 use std::collections::VecDeque;
 
-use switch_core::port::{BURST, MAX_PORTS, PortId};
+use switch_core::frame::Frame;
+use switch_core::port::{BURST, MAX_PORTS, Port, PortId, TxError};
 
 use crate::error::Error;
-use crate::queue::tap::TapQueue;
+use crate::queue::Queue;
 
 /// The least a queue's share of a turn shrinks to when many are ready, frames:
 /// less would spend more on turns than on frames.
@@ -41,19 +42,21 @@ impl QueueId {
 }
 
 /// A queue, and what its engine keeps with it.
-pub(crate) struct Queue<X> {
-    pub(crate) port: TapQueue,
+pub(crate) struct Served<X> {
+    pub(crate) queue: Queue,
     pub(crate) own: X,
     /// It stands in the line.
     pub(crate) ready: bool,
     /// The kernel reported an error: the device is on its way out.
     pub(crate) broken: bool,
+    /// It holds sent frames that its far end was not told of.
+    unflushed: bool,
 }
 
 /// A port's queues. Frames to the port leave on the first.
-pub(crate) struct Member<X> {
+pub(crate) struct PortQueues<X> {
     pub(crate) id: PortId,
-    pub(crate) queues: Vec<Queue<X>>,
+    pub(crate) queues: Vec<Served<X>>,
     /// Its device is gone.
     pub(crate) gone: bool,
 }
@@ -61,14 +64,21 @@ pub(crate) struct Member<X> {
 /// All queues of one engine.
 pub(crate) struct Queues<X> {
     /// By port number.
-    ports: Vec<Option<Member<X>>>,
+    ports: Vec<Option<PortQueues<X>>>,
     line: VecDeque<QueueId>,
     gone: VecDeque<PortId>,
+    /// Ports whose first queue is to be flushed.
+    unflushed: Vec<PortId>,
 }
 
 impl<X> Queues<X> {
     pub(crate) fn new() -> Queues<X> {
-        Queues { ports: Vec::new(), line: VecDeque::new(), gone: VecDeque::new() }
+        Queues {
+            ports: Vec::new(),
+            line: VecDeque::new(),
+            gone: VecDeque::new(),
+            unflushed: Vec::new(),
+        }
     }
 
     /// Which port has to be removed before `id` can be added: another with its
@@ -82,31 +92,33 @@ impl<X> Queues<X> {
     ///
     /// # Errors
     /// When the port's number is not below [`MAX_PORTS`].
-    pub(crate) fn insert(&mut self, id: PortId, port: TapQueue, own: X) -> Result<QueueId, Error> {
+    pub(crate) fn insert(&mut self, id: PortId, queue: Queue, own: X) -> Result<QueueId, Error> {
         if id.index() >= MAX_PORTS {
             let why = format!("a switch has at most {MAX_PORTS} ports");
-            return Err(Error::failed(name(id, &port), why));
+            return Err(Error::failed(name(id, &queue), why));
         }
         if self.ports.len() <= id.index() {
             self.ports.resize_with(id.index() + 1, || None);
         }
-        let new = Member { id, queues: Vec::new(), gone: false };
+        let new = PortQueues { id, queues: Vec::new(), gone: false };
         let member = self.ports[id.index()].get_or_insert(new);
-        let queue = member.queues.len() as u16;
-        member.queues.push(Queue { port, own, ready: false, broken: false });
+        let number = member.queues.len() as u16;
+        member.queues.push(Served { queue, own, ready: false, broken: false, unflushed: false });
         // Room for everybody now, so that no turn has to make any.
         let queues = self.ports.iter().flatten().map(|member| member.queues.len()).sum::<usize>();
         self.line.reserve(queues.saturating_sub(self.line.len()));
         self.gone.reserve(self.ports.len().saturating_sub(self.gone.len()));
-        Ok(QueueId { port: id, queue })
+        self.unflushed.reserve(self.ports.len());
+        Ok(QueueId { port: id, queue: number })
     }
 
     /// Takes a port out.
-    pub(crate) fn take(&mut self, id: PortId) -> Option<Member<X>> {
+    pub(crate) fn take(&mut self, id: PortId) -> Option<PortQueues<X>> {
         let place = self.ports.get_mut(id.index())?;
         let member = place.take_if(|member| member.id == id)?;
         self.line.retain(|queue| queue.port != id);
         self.gone.retain(|gone| *gone != id);
+        self.unflushed.retain(|unflushed| *unflushed != id);
         Some(member)
     }
 
@@ -120,7 +132,7 @@ impl<X> Queues<X> {
     }
 
     #[inline]
-    pub(crate) fn find(&mut self, id: QueueId) -> Option<&mut Queue<X>> {
+    pub(crate) fn find(&mut self, id: QueueId) -> Option<&mut Served<X>> {
         let member = self.ports.get_mut(id.port.index())?.as_mut()?;
         if member.id != id.port {
             return None;
@@ -130,12 +142,32 @@ impl<X> Queues<X> {
 
     /// The queue that frames to this port leave on; `None` when it is unknown or gone.
     #[inline]
-    pub(crate) fn way_out(&mut self, id: PortId) -> Option<&mut Queue<X>> {
+    pub(crate) fn way_out(&mut self, id: PortId) -> Option<&mut Served<X>> {
         let member = self.ports.get_mut(id.index())?.as_mut()?;
         if member.id != id || member.gone {
             return None;
         }
         member.queues.first_mut()
+    }
+
+    /// Sends a frame on a queue that moves bytes in its own way.
+    pub(crate) fn transmit(&mut self, id: PortId, frame: &mut Frame) -> Result<(), TxError> {
+        let served = self.way_out(id).ok_or(TxError::Down)?;
+        served.queue.transmit(frame)?;
+        if !std::mem::replace(&mut served.unflushed, true) {
+            self.unflushed.push(id);
+        }
+        Ok(())
+    }
+
+    /// Has every queue that sent frames pass them on.
+    pub(crate) fn flush(&mut self) {
+        while let Some(id) = self.unflushed.pop() {
+            if let Some(served) = self.way_out(id) {
+                served.unflushed = false;
+                served.queue.flush();
+            }
+        }
     }
 
     /// Every port.
@@ -144,7 +176,7 @@ impl<X> Queues<X> {
     }
 
     /// A port's queues.
-    pub(crate) fn of(&self, id: PortId) -> impl Iterator<Item = (QueueId, &Queue<X>)> {
+    pub(crate) fn of(&self, id: PortId) -> impl Iterator<Item = (QueueId, &Served<X>)> {
         let place = self.ports.get(id.index()).and_then(Option::as_ref);
         let queues =
             place.filter(|member| member.id == id).map_or(&[][..], |member| &member.queues);
@@ -191,7 +223,7 @@ impl<X> Queues<X> {
     }
 
     /// Notes that a port's device is gone; its queues, the first time.
-    pub(crate) fn fail(&mut self, id: PortId) -> Option<&mut Member<X>> {
+    pub(crate) fn fail(&mut self, id: PortId) -> Option<&mut PortQueues<X>> {
         let member = self.ports.get_mut(id.index())?.as_mut()?;
         if member.id != id || std::mem::replace(&mut member.gone, true) {
             return None;
@@ -208,6 +240,6 @@ impl<X> Queues<X> {
 }
 
 /// A port for a person: its netdev's name where there is one.
-pub(crate) fn name(id: PortId, port: &TapQueue) -> String {
-    port.netdev_name().unwrap_or_else(|| format!("port {}", id.number))
+pub(crate) fn name(id: PortId, queue: &Queue) -> String {
+    queue.netdev_name().unwrap_or_else(|| format!("port {}", id.number))
 }

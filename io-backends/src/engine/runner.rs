@@ -11,12 +11,12 @@ use crossbeam::channel::{Receiver, Sender, TryRecvError, bounded};
 use rustix::thread::{CpuSet, sched_setaffinity};
 use switch_core::{PortId, Worker};
 
-use crate::engine::FdEngine;
+use crate::engine::QueueEngine;
 use crate::engine::share::Share;
 use crate::engine::spin::Patience;
 use crate::engine::waker::Waker;
 use crate::error::{Error, describe};
-use crate::queue::tap::TapQueue;
+use crate::queue::Queue;
 
 /// Orders under way at once; the control side waits where more come.
 const ORDERS: usize = 64;
@@ -24,7 +24,7 @@ const ORDERS: usize = 64;
 /// What the control side tells a worker.
 enum Order {
     Add(PortId, Share, Sender<Result<(), Error>>),
-    Remove(PortId, Sender<Vec<TapQueue>>),
+    Remove(PortId, Sender<Vec<Queue>>),
     Stop,
 }
 
@@ -42,7 +42,7 @@ impl Runner {
     ///
     /// # Errors
     /// When the engine can't be made, or the process may make no more threads or not use that CPU.
-    pub fn start<E: FdEngine>(
+    pub fn start<E: QueueEngine>(
         worker: Worker,
         make: impl FnOnce() -> Result<E, Error> + Send + 'static,
         cpu: Option<usize>,
@@ -56,7 +56,7 @@ impl Runner {
             .spawn(move || {
                 let made = cpu.map_or(Ok(()), pin).and_then(|()| make());
                 // The starter waits for this, so it is there to hear it.
-                let _ = started.send(made.as_ref().map(FdEngine::waker).map_err(Error::clone));
+                let _ = started.send(made.as_ref().map(QueueEngine::waker).map_err(Error::clone));
                 if let Ok(engine) = made {
                     Loop { worker, engine, orders: received, clock, gone }.run();
                 }
@@ -79,7 +79,7 @@ impl Runner {
     }
 
     /// Takes a port's queues back; none when the worker has no such port.
-    pub fn remove(&self, id: PortId) -> Vec<TapQueue> {
+    pub fn remove(&self, id: PortId) -> Vec<Queue> {
         let (reply, answer) = bounded(1);
         self.order(Order::Remove(id, reply));
         answer.recv().unwrap_or_default()
@@ -128,7 +128,7 @@ struct Loop<E, G> {
     gone: G,
 }
 
-impl<E: FdEngine, G: Fn(PortId)> Loop<E, G> {
+impl<E: QueueEngine, G: Fn(PortId)> Loop<E, G> {
     fn run(&mut self) {
         let mut awake_since = Instant::now();
         let mut patience = Patience::new(awake_since);

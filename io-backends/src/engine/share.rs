@@ -9,31 +9,30 @@
 use switch_core::PortId;
 
 use crate::error::Error;
-use crate::queue::tap::TapQueue;
+use crate::queue::Queue;
 
 /// A worker's part of a port.
-#[derive(Debug)]
 pub enum Share {
     /// Queues that it reads, the first of them also to write to.
-    Queues(Vec<TapQueue>),
-    /// A [`TapQueue::sender`]: other workers read the port.
-    Sender(TapQueue),
+    Queues(Vec<Queue>),
+    /// A [`Queue::sender`]: other workers read the port.
+    Sender(Queue),
 }
 
 /// Every worker's share of a port with these queues, of which there is at least one.
 ///
 /// # Errors
 /// When the process may open no more descriptors.
-pub fn share_out(id: PortId, queues: Vec<TapQueue>, workers: usize) -> Result<Vec<Share>, Error> {
+pub fn share_out(id: PortId, queues: Vec<Queue>, workers: usize) -> Result<Vec<Share>, Error> {
     let senders = (queues.len()..workers).map(|number| queues[number % queues.len()].sender());
     let senders = senders.collect::<Result<Vec<_>, _>>()?;
-    let mut read: Vec<Vec<TapQueue>> = (0..workers).map(|_| Vec::new()).collect();
+    let mut read: Vec<Vec<Queue>> = (0..workers).map(|_| Vec::new()).collect();
     for (number, queue) in queues.into_iter().enumerate() {
         read[(id.index() + number) % workers].push(queue);
     }
     // As many workers are left without a queue as there are senders.
     let mut senders = senders.into_iter();
-    let share = |queues: Vec<TapQueue>| {
+    let share = |queues: Vec<Queue>| {
         let sender = if queues.is_empty() { senders.next() } else { None };
         sender.map_or(Share::Queues(queues), Share::Sender)
     };
@@ -47,11 +46,14 @@ mod tests {
     use switch_core::port::Port;
 
     use super::*;
-    use crate::queue::tap::tests::pair;
+    use crate::queue::tap::tests;
 
     /// The queues each worker reads, by their order in the port; none for a sender.
     fn shares(number: u16, queues: usize, workers: usize) -> Vec<Vec<u8>> {
-        let (ports, far_ends): (Vec<_>, Vec<_>) = (0..queues).map(|_| pair(false)).unzip();
+        let (ports, far_ends): (Vec<_>, Vec<_>) = (0..queues)
+            .map(|_| tests::pair(false))
+            .map(|(queue, far)| (Queue::from(queue), far))
+            .unzip();
         let id = PortId { number, generation: 0 };
         let mut into = [Frame::new()];
         for (queue, far) in far_ends.iter().enumerate() {
@@ -62,7 +64,7 @@ mod tests {
         let numbers = shares.into_iter().map(|share| match share {
             Share::Queues(queues) => {
                 assert!(!queues.is_empty());
-                let mut number = |mut queue: TapQueue| {
+                let mut number = |mut queue: Queue| {
                     assert_eq!(queue.receive(&mut into), Ok(1));
                     into[0].bytes()[0]
                 };

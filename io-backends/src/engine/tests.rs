@@ -12,10 +12,11 @@ use crate::engine::epoll::EpollEngine;
 use crate::engine::queues::MIN_SHARE;
 use crate::engine::uring::UringEngine;
 use crate::ports::tap;
-use crate::queue::tap::tests::pair;
+use crate::queue::memory;
+use crate::queue::tap::tests;
 use crate::testing::in_own_netns;
 
-trait Make: FdEngine + Sized {
+trait Make: QueueEngine + Sized {
     fn make() -> Self;
 }
 
@@ -54,7 +55,16 @@ of_both_engines!(
     no_port_past_the_last_number,
     a_deleted_tap_is_told_once_and_then_costs_nothing,
     a_tap_that_is_down_costs_nothing,
+    frames_in_memory_come_and_go,
+    the_far_end_is_signalled_once_a_turn,
+    a_far_end_that_went_away_is_told_once,
 );
+
+/// A queue over one end of a socket pair, and the other end.
+fn pair(header: bool) -> (Queue, OwnedFd) {
+    let (queue, far) = tests::pair(header);
+    (queue.into(), far)
+}
 
 const LONG: Duration = Duration::from_secs(10);
 
@@ -63,7 +73,7 @@ fn id(number: u16, generation: u16) -> PortId {
 }
 
 /// Who the burst's frames came from and their first bytes.
-fn turn(engine: &mut impl FdEngine, burst: &mut Burst) -> Vec<(u16, u8)> {
+fn turn(engine: &mut impl QueueEngine, burst: &mut Burst) -> Vec<(u16, u8)> {
     burst.clear();
     engine.receive(burst);
     (0..burst.len())
@@ -75,7 +85,7 @@ fn send(far: &OwnedFd, first: u8) {
     write(far, &[first; 60]).unwrap();
 }
 
-fn transmit(engine: &mut impl FdEngine, burst: &mut Burst, port: PortId) -> Result<(), TxError> {
+fn transmit(engine: &mut impl QueueEngine, burst: &mut Burst, port: PortId) -> Result<(), TxError> {
     burst.frames_mut()[0].set(&[9; 60]);
     let mut queue = [Tx::new(port, 0, 60)];
     engine.transmit(burst.frames_mut(), &mut queue);
@@ -215,7 +225,7 @@ fn a_deleted_tap_is_told_once_and_then_costs_nothing<E: Make>() {
         let (mut engine, mut burst) = (E::make(), Burst::new());
         let taps = tap::create("doomed", 2).unwrap();
         for queue in taps {
-            engine.add(id(0, 0), queue).unwrap();
+            engine.add(id(0, 0), queue.into()).unwrap();
         }
         let (other, far) = pair(false);
         engine.add(id(1, 0), other).unwrap();
@@ -239,7 +249,7 @@ fn a_deleted_tap_is_told_once_and_then_costs_nothing<E: Make>() {
 
         // The port comes back under the same id.
         let tap = tap::create("doomed", 1).unwrap().remove(0);
-        engine.add(id(0, 0), tap).unwrap();
+        engine.add(id(0, 0), tap.into()).unwrap();
         assert_eq!(engine.remove(id(0, 0)).len(), 1);
     });
 }
@@ -247,11 +257,88 @@ fn a_deleted_tap_is_told_once_and_then_costs_nothing<E: Make>() {
 fn a_tap_that_is_down_costs_nothing<E: Make>() {
     in_own_netns(|| {
         let (mut engine, mut burst) = (E::make(), Burst::new());
-        engine.add(id(0, 0), tap::create("resting", 1).unwrap().remove(0)).unwrap();
+        engine.add(id(0, 0), tap::create("resting", 1).unwrap().remove(0).into()).unwrap();
         assert_eq!(transmit(&mut engine, &mut burst, id(0, 0)), Err(TxError::Down));
         let begun = Instant::now();
         engine.wait(Some(Duration::from_millis(50)));
         assert!(begun.elapsed() >= Duration::from_millis(50));
         assert_eq!(engine.take_gone(), None);
     });
+}
+
+fn frames_in_memory_come_and_go<E: Make>() {
+    let (mut engine, mut burst) = (E::make(), Burst::new());
+    let (queue, far) = memory::pair(200);
+    let (other, other_far) = pair(false);
+    engine.add(id(6, 0), queue.into()).unwrap();
+    engine.add(id(1, 0), other).unwrap();
+    assert!(turn(&mut engine, &mut burst).is_empty());
+    thread::scope(|scope| {
+        scope.spawn(|| far.send(&[1; 60][..]));
+        engine.wait(Some(LONG));
+    });
+    // What came after the signal was cleared, and what fills more than a burst, is found too.
+    (2..100).for_each(|n| assert!(far.send(&[n; 60][..])));
+    (0..100).for_each(|n| send(&other_far, n));
+    let (mut next, mut other_next) = (1, 0);
+    while next < 100 || other_next < 100 {
+        engine.wait(Some(LONG));
+        let brought = turn(&mut engine, &mut burst);
+        for (port, byte) in brought {
+            let expected = if port == 6 { &mut next } else { &mut other_next };
+            assert_eq!(byte, *expected, "order within port {port}");
+            *expected += 1;
+        }
+    }
+    let begun = Instant::now();
+    engine.wait(Some(Duration::from_millis(20)));
+    assert!(turn(&mut engine, &mut burst).is_empty());
+    assert!(begun.elapsed() >= Duration::from_millis(20), "a queue without frames is not ready");
+}
+
+fn the_far_end_is_signalled_once_a_turn<E: Make>() {
+    let (mut engine, mut burst) = (E::make(), Burst::new());
+    let (queue, far) = memory::pair(200);
+    let (tap, tap_far) = pair(true);
+    // The worker that reads it, and one that only sends.
+    let mut sender = E::make();
+    let queue = Queue::from(queue);
+    sender.add_sender(id(6, 0), queue.sender().unwrap()).unwrap();
+    engine.add(id(6, 0), queue).unwrap();
+    engine.add(id(1, 0), tap).unwrap();
+    for engine in [&mut engine, &mut sender] {
+        let frames = burst.frames_mut();
+        (0..3).for_each(|slot: u8| frames[usize::from(slot)].set(&[slot; 60]));
+        // A flood: the same frames to a port with a header, and to one without.
+        let mut list: Vec<Tx> = (0..3)
+            .flat_map(|slot| [Tx::new(id(1, 0), slot, 60), Tx::new(id(6, 0), slot, 60)])
+            .collect();
+        engine.transmit(frames, &mut list);
+        let sent: Vec<u8> = std::iter::from_fn(|| far.receive()).map(|it| it.bytes[0]).collect();
+        assert_eq!(sent, [0, 1, 2]);
+        assert!(list.iter().skip(1).step_by(2).all(|tx| tx.result.is_ok()));
+        assert_eq!(far.kicks(), 1);
+    }
+    let mut bytes = [0; 100];
+    let sent: Vec<_> = (0..3).map(|_| (read(&tap_far, &mut bytes), bytes[12])).collect();
+    assert_eq!(sent, [(Ok(72), 0), (Ok(72), 1), (Ok(72), 2)]);
+    assert_eq!(transmit(&mut engine, &mut burst, id(1, 0)), Ok(()));
+    assert_eq!(far.kicks(), 0, "there was nothing for it");
+}
+
+fn a_far_end_that_went_away_is_told_once<E: Make>() {
+    let (mut engine, mut burst) = (E::make(), Burst::new());
+    let (queue, far) = memory::pair(10);
+    engine.add(id(0, 0), queue.into()).unwrap();
+    assert!(far.send(&[1; 60][..]));
+    assert_eq!(turn(&mut engine, &mut burst), [(0, 1)]);
+    drop(far);
+    engine.wait(Some(LONG));
+    assert!(turn(&mut engine, &mut burst).is_empty());
+    assert_eq!(engine.take_gone(), Some(id(0, 0)));
+    assert_eq!(engine.take_gone(), None);
+    assert_eq!(transmit(&mut engine, &mut burst, id(0, 0)), Err(TxError::Down));
+    let begun = Instant::now();
+    engine.wait(Some(Duration::from_millis(50)));
+    assert!(begun.elapsed() >= Duration::from_millis(50));
 }

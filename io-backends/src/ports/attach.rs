@@ -16,6 +16,7 @@ use crate::bpf::steer;
 use crate::error::Error;
 use crate::lab::{Journal, LinkInfo, Netns, Place, Wanted, macvtap_device, move_netdev, netns};
 use crate::ports::{Attachment, Kind, MacvtapMode};
+use crate::queue::Queue;
 use crate::queue::tap::TapQueue;
 
 /// Tries to find a name for a macvtap that nobody takes in the same moment.
@@ -24,7 +25,7 @@ const NAME_TRIES: usize = 16;
 /// A port's device, open.
 pub struct Attached {
     /// One descriptor a queue.
-    pub queues: Vec<TapQueue>,
+    pub queues: Vec<Queue>,
     /// What the device takes unfinished.
     pub takes: Takes,
     /// Its netdev and where that is; `None` when it is in a namespace the switch cannot see.
@@ -103,10 +104,10 @@ fn adopt(number: i32, sent: Option<OwnedFd>) -> Result<Attached, Error> {
         Some((place, name)) => place.links(|links| links.find(&name))?.map(|link| (place, link)),
         None => None,
     };
-    Ok(attached(vec![port], netdev))
+    Ok(attached(vec![port.into()], netdev))
 }
 
-fn attached(queues: Vec<TapQueue>, netdev: Option<(Place, LinkInfo)>) -> Attached {
+fn attached(queues: Vec<Queue>, netdev: Option<(Place, LinkInfo)>) -> Attached {
     let takes = queues.first().map_or(Takes::NOTHING, Port::takes);
     Attached { queues, takes, netdev }
 }
@@ -194,7 +195,7 @@ impl Steps<'_> {
         let (major, minor) = macvtap_device(&place, &link)?;
         let open = macvtap::open(major, minor, self.queues)?;
         // Device numbers are given out again: another macvtap may have had this one by now.
-        let other = |port: &TapQueue| port.netdev_name().is_some_and(|name| name != link.name);
+        let other = |queue: &TapQueue| queue.netdev_name().is_some_and(|name| name != link.name);
         if open.iter().any(other) {
             return Err(Error::failed(format!("netdev {}", link.name), "it went away at once"));
         }
@@ -237,7 +238,7 @@ impl Steps<'_> {
             links.configure(link, self.attachment)?;
             links.require(&link.name)
         })?;
-        Ok(attached(open, Some((place, link))))
+        Ok(attached(open.into_iter().map(Queue::from).collect(), Some((place, link))))
     }
 }
 

@@ -5,19 +5,21 @@ use std::sync::mpsc::{Receiver, Sender, channel};
 use std::thread;
 
 use io_backends::Error;
-use io_backends::engine::FdEngine;
+use io_backends::engine::QueueEngine;
 use io_backends::engine::epoll::EpollEngine;
 use io_backends::engine::uring::UringEngine;
 use io_backends::ports::MacvtapMode;
 use io_backends::ports::{fd, tap};
-use io_backends::queue::tap::TapQueue;
+use io_backends::queue::{Queue, memory};
 use io_backends::testing::in_own_netns;
 use switch_core::frame::{Frame, Takes};
 use switch_core::port::{Burst, Port, PortFault, PortId, Tx, TxError};
 use tests::conformance::check;
 use tun_tap::{Iface, Mode};
 
-use crate::rigs::{DEVICE, leave_behind, macvtap_rig, must, one, renew_netns, tap_rig};
+use crate::rigs::{
+    DEVICE, far_end_rig, leave_behind, macvtap_rig, must, one, renew_netns, tap_rig,
+};
 
 const ID: PortId = PortId { number: 3, generation: 1 };
 
@@ -41,13 +43,17 @@ struct Driven {
 }
 
 impl Driven {
-    fn new<E: FdEngine + 'static>(make: fn() -> Result<E, Error>, port: TapQueue) -> Driven {
-        let takes = port.takes();
+    fn new<E: QueueEngine + 'static>(
+        make: fn() -> Result<E, Error>,
+        queue: impl Into<Queue>,
+    ) -> Driven {
+        let queue = queue.into();
+        let takes = queue.takes();
         let (ask, asked) = channel();
         let (answer, answers) = channel();
         thread::spawn(move || {
             let mut engine = must(make());
-            must(engine.add(ID, port));
+            must(engine.add(ID, queue));
             let mut driver = Driver { engine, burst: Burst::new(), given: 0, gone: false };
             for ask in asked {
                 // Who no longer listens asks no more either.
@@ -95,7 +101,7 @@ struct Driver<E> {
     gone: bool,
 }
 
-impl<E: FdEngine> Driver<E> {
+impl<E: QueueEngine> Driver<E> {
     fn obey(&mut self, ask: Ask) -> Answer {
         match ask {
             Ask::Receive(mut frames) => {
@@ -127,7 +133,7 @@ impl<E: FdEngine> Driver<E> {
     }
 }
 
-fn check_tap<E: FdEngine + 'static>(make: fn() -> Result<E, Error>) {
+fn check_tap<E: QueueEngine + 'static>(make: fn() -> Result<E, Error>) {
     in_own_netns(move || {
         check(|| {
             renew_netns();
@@ -136,7 +142,7 @@ fn check_tap<E: FdEngine + 'static>(make: fn() -> Result<E, Error>) {
     });
 }
 
-fn check_macvtap<E: FdEngine + 'static>(make: fn() -> Result<E, Error>) {
+fn check_macvtap<E: QueueEngine + 'static>(make: fn() -> Result<E, Error>) {
     in_own_netns(move || {
         check(|| {
             renew_netns();
@@ -177,4 +183,22 @@ fn macvtap_by_epoll() {
 #[test]
 fn macvtap_by_io_uring() {
     check_macvtap(UringEngine::new);
+}
+
+/// A kind whose frames go through no descriptor.
+fn check_memory<E: QueueEngine + 'static>(make: fn() -> Result<E, Error>) {
+    check(|| {
+        let (queue, far) = memory::pair(1000);
+        far_end_rig(Driven::new(make, queue), far)
+    });
+}
+
+#[test]
+fn frames_in_memory_by_epoll() {
+    check_memory(EpollEngine::new);
+}
+
+#[test]
+fn frames_in_memory_by_io_uring() {
+    check_memory(UringEngine::new);
 }

@@ -9,6 +9,7 @@ use io_backends::Error;
 use io_backends::lab::{Place, Wanted, macvtap_device};
 use io_backends::ports::MacvtapMode;
 use io_backends::ports::{fd, macvtap};
+use io_backends::queue::memory::MemoryFarEnd;
 use io_backends::queue::tap::TapQueue;
 use io_backends::testing::{RawSocket, enter_own_netns};
 use rustix::io::{FdFlags, fcntl_setfd};
@@ -27,9 +28,14 @@ pub const BROADCAST: [u8; 6] = [0xff; 6];
 /// A cable in memory, seen through what `wrap` puts around its port.
 pub fn memory_rig<P: Port + 'static>(wrap: impl FnOnce(MemoryPort) -> P) -> Rig {
     let (port, host) = cable(1000, Takes::EVERYTHING);
+    far_end_rig(wrap(port), host)
+}
+
+/// A port whose far end is in this program.
+pub fn far_end_rig(port: impl Port + 'static, far: impl InMemory + 'static) -> Rig {
     Rig {
-        port: Box::new(wrap(port)),
-        far: Some(Box::new(MemoryEnd(Some(host)))),
+        port: Box::new(port),
+        far: Some(Box::new(MemoryEnd(Some(far)))),
         address: BROADCAST,
         longest: LONGEST,
         cuts_udp: false,
@@ -133,16 +139,44 @@ impl FarEnd for NetdevEnd {
     }
 }
 
-/// The far end of a memory port.
-struct MemoryEnd(Option<MemoryHost>);
+/// A far end whose end is the device's.
+pub trait InMemory: Send {
+    /// Sends a frame towards the port; whether there was room.
+    fn put(&self, frame: Wire) -> bool;
+    /// The next frame from the port.
+    fn take(&self) -> Option<Wire>;
+}
 
-impl FarEnd for MemoryEnd {
+impl InMemory for MemoryHost {
+    fn put(&self, frame: Wire) -> bool {
+        self.send(frame).is_ok()
+    }
+
+    fn take(&self) -> Option<Wire> {
+        self.receive()
+    }
+}
+
+impl InMemory for MemoryFarEnd {
+    fn put(&self, frame: Wire) -> bool {
+        self.send(frame)
+    }
+
+    fn take(&self) -> Option<Wire> {
+        self.receive()
+    }
+}
+
+/// The far end of a port in memory.
+struct MemoryEnd<H>(Option<H>);
+
+impl<H: InMemory> FarEnd for MemoryEnd<H> {
     fn send(&mut self, frame: &Wire) -> bool {
-        self.0.as_ref().is_some_and(|host| host.send(frame.clone()).is_ok())
+        self.0.as_ref().is_some_and(|host| host.put(frame.clone()))
     }
 
     fn receive(&mut self) -> Option<Wire> {
-        self.0.as_ref()?.receive()
+        self.0.as_ref()?.take()
     }
 
     fn set_up(&mut self, _up: bool) {

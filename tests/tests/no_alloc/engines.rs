@@ -7,7 +7,7 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use io_backends::Error;
-use io_backends::engine::FdEngine;
+use io_backends::engine::QueueEngine;
 use io_backends::engine::epoll::EpollEngine;
 use io_backends::engine::runner::Runner;
 use io_backends::engine::share::share_out;
@@ -47,7 +47,7 @@ fn the_io_uring_engine_allocates_nothing() {
     allocates_nothing(UringEngine::new);
 }
 
-fn allocates_nothing<E: FdEngine + 'static>(make: fn() -> Result<E, Error>) {
+fn allocates_nothing<E: QueueEngine + 'static>(make: fn() -> Result<E, Error>) {
     in_own_netns(move || {
         let mut rig = Rig::new(make);
         let stop = AtomicBool::new(false);
@@ -106,7 +106,7 @@ struct Rig {
 }
 
 impl Rig {
-    fn new<E: FdEngine + 'static>(make: fn() -> Result<E, Error>) -> Rig {
+    fn new<E: QueueEngine + 'static>(make: fn() -> Result<E, Error>) -> Rig {
         let (mut switch, mut workers) =
             Switch::new(BridgeRules::default(), 1024, 1, Seed([1, 2, 3, 4]));
         let (tell, told) = sync_channel(1);
@@ -129,7 +129,7 @@ impl Rig {
             assert_eq!(link.takes == Takes::NOTHING, name == "right");
             let rules = PortRules { vlan, ..PortRules::default() };
             let id = switch.add_port(name, rules, link).expect("a number");
-            let share = share_out(id, vec![port], 1).expect("descriptors").remove(0);
+            let share = share_out(id, vec![port.into()], 1).expect("descriptors").remove(0);
             runner.add(id, share).expect("room");
             let up = Wanted { up: Some(true), ..Wanted::default() };
             Place::Here

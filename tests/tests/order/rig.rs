@@ -45,6 +45,7 @@ impl Rig {
             let takes = queues[0].takes();
             let link = Link { up: true, mtu: 1500, takes };
             let id = switch.add_port(name, PortRules::default(), link).expect("a number");
+            let queues = queues.into_iter().map(Into::into).collect();
             let shares = share_out(id, queues, workers).expect("descriptors");
             for (runner, share) in runners.iter().zip(shares) {
                 runner.add(id, share).expect("room");

@@ -1,19 +1,23 @@
-//! The engine of many frames a system call: io_uring as a batcher that keeps order.
+//! The engine on io_uring, which carries out many reads or writes in one system call, in order.
 //!
-//! A turn is two system calls, however many frames and ports: one carries the
-//! reads of all ready queues, the next all writes in the order of the queue.
-//! Both come back when all of them are done, so no buffer is ever the kernel's
-//! between two calls. (Reads left pending complete in any order; see
-//! `docs/performance.md`.)
+//! A turn makes two system calls, however many frames and queues there are:
+//! one for the reads of all ready queues, one for all writes. Each returns when
+//! all its operations are done, so the kernel uses no buffer between two calls.
+//! (Reads left pending complete in any order; see `docs/performance.md`.)
 //!
-//! How many reads a queue gets follows what it gave: one more than last time,
-//! or twice as many while it gives all. A read too many costs a tenth of a
-//! system call and says that the queue is empty; a watch then tells when there
-//! is more. Watches are handed over with the next call and told of by any, so
-//! they cost none of their own, and a queue without frames costs nothing.
+//! A queue gets one read more than it had frames the last time, or twice as
+//! many when it filled them all. A read that finds nothing costs a tenth of a
+//! system call and shows that the queue is empty; the engine then asks the
+//! ring to report once when the queue is readable. Such a watch is submitted
+//! with the next call and reported by any, so it needs no call of its own, and
+//! an empty queue costs nothing.
 //!
-//! A frame that arrives while a batch is being read can follow a read that
-//! found none. The empty buffer is swapped behind, and order holds.
+//! A frame that arrives while a batch is carried out can be read by an
+//! operation behind one that found nothing. Its buffer is swapped in front of
+//! the empty one, so order is kept.
+//!
+//! A queue that moves bytes in its own way is watched in the same way, and
+//! asked for frames and given them after the batch of its turn.
 //!
 //! Needs Linux 6.1 (deferred task running) and TAPs that can be told not to
 //! wait (6.4); [`UringEngine::new`] says what is missing. After the ports are
@@ -30,38 +34,41 @@ use std::time::Duration;
 use rustix::fs::{Mode, OFlags, open};
 use rustix::io::{Errno, ReadWriteFlags, Result as SystemResult, preadv2};
 use switch_core::frame::Frame;
-use switch_core::port::{BURST, Burst, Engine, PortId, Tx, TxError};
+use switch_core::port::{BURST, Burst, Engine, Port, PortId, Tx, TxError};
 
-use crate::engine::FdEngine;
+use crate::engine::QueueEngine;
 use crate::engine::queues::{MIN_SHARE, QueueId, Queues, name};
 use crate::engine::waker::Waker;
 use crate::error::{Error, describe};
-use crate::queue::tap::{ReadFault, TapQueue};
+use crate::queue::Queue;
+use crate::queue::tap::ReadFault;
 
 use ring::{Event, Ring};
 pub use trial::{Trial, trial};
 
-/// Reads a queue gets at first.
+/// How many reads a queue gets first.
 const FIRST_READS: usize = 2;
 
 /// The waker's watch; no queue has this tag, port numbers end below it.
 const WAKER: u64 = (1 << 48) - 1;
 
-/// An engine over TAP and macvtap descriptors, for the thread that made it.
+/// An engine on io_uring, for the thread that made it.
 pub struct UringEngine {
     ring: Ring,
-    held: Held,
-    /// What the reads of a turn brought, by slot.
+    state: State,
+    /// The results of a turn's reads, by slot.
     results: Box<[SystemResult<usize>; BURST]>,
-    /// Whose reads they are.
+    /// Which queues were read from, in the order of the slots.
     turns: Vec<Turn>,
+    /// Queues that receive in their own way, and how many frames each may.
+    others: Vec<Turn>,
 }
 
-/// What the engine holds beside the ring.
-struct Held {
+/// What the engine knows beside the ring.
+struct State {
     queues: Queues<Place>,
     waker: Waker,
-    /// The waker is watched; when it is not, it has been used.
+    /// The waker is watched; when it is not, it was used.
     waker_watched: bool,
     woken: bool,
 }
@@ -74,14 +81,14 @@ struct Place {
     reads: usize,
 }
 
-/// Consecutive reads from one queue.
+/// A queue's turn: how many reads, or frames, it gets.
 #[derive(Clone, Copy)]
 struct Turn {
     id: QueueId,
     reads: usize,
 }
 
-impl Held {
+impl State {
     fn ready(&mut self, tag: u64, broken: bool) {
         if tag == WAKER {
             self.waker.clear();
@@ -153,209 +160,256 @@ impl UringEngine {
         let queues = Queues::new();
         Ok(UringEngine {
             ring,
-            held: Held { queues, waker, waker_watched: false, woken: false },
+            state: State { queues, waker, waker_watched: false, woken: false },
             results: Box::new([Ok(0); BURST]),
             turns: Vec::with_capacity(BURST),
+            others: Vec::with_capacity(BURST),
         })
     }
 
-    fn insert(&mut self, id: PortId, port: TapQueue) -> Result<QueueId, Error> {
-        if let Some(old) = self.held.queues.displaced(id) {
+    fn insert(&mut self, id: PortId, queue: Queue) -> Result<QueueId, Error> {
+        if let Some(old) = self.state.queues.displaced(id) {
             self.remove(old);
         }
-        let file = self.ring.register(&port).map_err(|errno| {
-            Error::failed(name(id, &port), format!("io_uring: {}", describe(&errno.into())))
+        let file = self.ring.register(&queue).map_err(|errno| {
+            Error::failed(name(id, &queue), format!("io_uring: {}", describe(&errno.into())))
         })?;
         let place = Place { file, watched: false, reads: FIRST_READS };
-        self.held.queues.insert(id, port, place).inspect_err(|_| self.ring.unregister(file))
+        self.state.queues.insert(id, queue, place).inspect_err(|_| self.ring.unregister(file))
     }
 
     /// Watches the waker again after it was used.
     fn watch_waker(&mut self) {
-        if !std::mem::replace(&mut self.held.waker_watched, true) {
-            self.ring.watch_descriptor(self.held.waker.as_fd(), WAKER);
+        if !std::mem::replace(&mut self.state.waker_watched, true) {
+            self.ring.watch_descriptor(self.state.waker.as_fd(), WAKER);
         }
     }
 
-    /// Reads from the queues in line, an equal share of `room` each.
+    /// Reads from the queues in line, an equal share of `room` each. Queues
+    /// that receive in their own way only get their share of the room.
     fn read(&mut self, room: &mut [Frame]) {
-        let UringEngine { ring, held, results, turns } = self;
+        let UringEngine { ring, state, results, turns, others } = self;
         turns.clear();
-        let ready = held.queues.waiting();
+        let ready = state.queues.waiting();
         let share = (BURST / ready.max(1)).max(MIN_SHARE);
         let mut batch = ring.batch();
+        let mut left = room.len();
         let mut begun = 0;
         for _ in 0..ready {
-            if begun == room.len() {
+            if left == 0 {
                 break;
             }
-            let Some(id) = held.queues.next() else { break };
-            let Some(queue) = held.queues.find(id) else { continue };
-            let reads = queue.own.reads.min(share).min(room.len() - begun);
+            let Some(id) = state.queues.next() else { break };
+            let Some(served) = state.queues.find(id) else { continue };
+            let Some(queue) = served.queue.descriptor() else {
+                others.push(Turn { id, reads: share.min(left) });
+                left -= share.min(left);
+                continue;
+            };
+            let reads = served.own.reads.min(share).min(left);
             turns.push(Turn { id, reads });
             for (slot, frame) in room.iter_mut().enumerate().skip(begun).take(reads) {
-                let buffer = frame.receive_buffer(queue.port.vnet_header_len());
+                let buffer = frame.receive_buffer(queue.vnet_header_len());
                 // SAFETY: `room` is borrowed until this function ends, and no
                 // frame of it is touched before the batch is finished.
-                unsafe { batch.read(queue.own.file, buffer, slot) };
+                unsafe { batch.read(served.own.file, buffer, slot) };
             }
             begun += reads;
+            left -= reads;
         }
         batch.finish(|event| match event {
             Event::Moved(slot, result) => results[slot] = result,
-            event => held.note(&event),
+            event => state.note(&event),
         });
     }
 
-    /// Makes frames of what was read, and says whose turn is next.
+    /// Makes frames of what was read, and decides which queues stay in line.
     fn take(&mut self, burst: &mut Burst) {
         let (mut begin, mut end) = (0, 0);
         for number in 0..self.turns.len() {
             let Turn { id, reads } = self.turns[number];
             let results = begin..begin + reads;
             begin += reads;
-            let Some(queue) = self.held.queues.find(id) else { continue };
+            let Some(served) = self.state.queues.find(id) else { continue };
+            let Some(queue) = served.queue.descriptor_mut() else { continue };
             let (mut filled, mut last) = (0, None);
             for slot in results {
                 match self.results[slot] {
                     Ok(len) => {
                         // What goes behind instead is an empty buffer, or the frame itself.
                         burst.room().swap(slot - end, filled);
-                        queue.port.finish_receive(&mut burst.room()[filled], len);
+                        queue.finish_receive(&mut burst.room()[filled], len);
                         filled += 1;
                         last = None;
                     }
-                    Err(errno) => last = Some(queue.port.receive_fault(errno)),
+                    Err(errno) => last = Some(queue.receive_fault(errno)),
                 }
             }
             burst.filled(id.port, filled);
             end += filled;
             // A watch would report an error with nothing behind it for ever.
-            if last == Some(ReadFault::Gone) || (filled == 0 && queue.broken) {
-                self.held.queues.fail(id.port);
+            if last == Some(ReadFault::Gone) || (filled == 0 && served.broken) {
+                self.state.queues.fail(id.port);
             } else {
                 self.go_on(id, filled, last == Some(ReadFault::Empty));
             }
         }
     }
 
+    /// Receives from the queues that do so in their own way.
+    fn take_others(&mut self, burst: &mut Burst) {
+        while let Some(Turn { id, reads: share }) = self.others.pop() {
+            let Some(served) = self.state.queues.find(id) else { continue };
+            match served.queue.receive(&mut burst.room()[..share]) {
+                Ok(0) if served.broken => drop(self.state.queues.fail(id.port)),
+                Err(_) => drop(self.state.queues.fail(id.port)),
+                Ok(filled) => {
+                    burst.filled(id.port, filled);
+                    self.go_on(id, filled, filled < share);
+                }
+            }
+        }
+    }
+
     /// A queue that was found empty is watched, any other stays in line.
     fn go_on(&mut self, id: QueueId, filled: usize, empty: bool) {
-        if !self.held.queues.serves(id.port) {
+        if !self.state.queues.serves(id.port) {
             return;
         }
-        let Some(queue) = self.held.queues.find(id) else { return };
+        let Some(served) = self.state.queues.find(id) else { return };
         if empty {
-            queue.own.reads = (filled + 1).min(BURST);
-            queue.own.watched = true;
-            self.ring.watch(queue.own.file, id.pack());
+            served.own.reads = (filled + 1).min(BURST);
+            served.own.watched = true;
+            self.ring.watch(served.own.file, id.pack());
         } else {
-            queue.own.reads = queue.own.reads.max((2 * filled).min(BURST));
-            self.held.queues.line_up(id, false);
+            served.own.reads = served.own.reads.max((2 * filled).min(BURST));
+            self.state.queues.line_up(id, false);
         }
     }
 }
 
-impl Held {
-    /// Notes a write that failed.
+impl State {
+    /// Notes the result of a write.
     fn sent(&mut self, tx: &mut Tx, result: SystemResult<usize>) {
         if let Err(errno) = result {
-            let queue = self.queues.way_out(tx.port);
-            tx.result = Err(queue.map_or(TxError::Down, |queue| queue.port.transmit_fault(errno)));
+            let served = self.queues.way_out(tx.port);
+            let queue = served.and_then(|served| served.queue.descriptor_mut());
+            tx.result = Err(queue.map_or(TxError::Down, |queue| queue.transmit_fault(errno)));
         }
+    }
+
+    /// Sends the frames of queues that do so in their own way.
+    #[cold]
+    fn send_others(&mut self, frames: &mut [Frame], queue: &mut [Tx]) {
+        for tx in queue {
+            let served = self.queues.way_out(tx.port);
+            if served.is_some_and(|served| served.queue.descriptor().is_none()) {
+                tx.result = self.queues.transmit(tx.port, &mut frames[usize::from(tx.slot)]);
+            }
+        }
+        self.queues.flush();
     }
 }
 
 impl Engine for UringEngine {
     fn receive(&mut self, burst: &mut Burst) {
         self.watch_waker();
-        if self.held.queues.waiting() == 0 && self.ring.has_news() {
-            self.ring.look(|event| self.held.note(&event));
+        if self.state.queues.waiting() == 0 && self.ring.has_news() {
+            self.ring.look(|event| self.state.note(&event));
         }
-        if self.held.queues.waiting() > 0 {
+        if self.state.queues.waiting() > 0 {
             self.read(burst.room());
             self.take(burst);
+            self.take_others(burst);
         }
     }
 
     fn transmit(&mut self, frames: &mut [Frame], queue: &mut [Tx]) {
-        let UringEngine { ring, held, .. } = self;
+        let UringEngine { ring, state, .. } = self;
         let mut batch = ring.batch();
+        let mut others = false;
         for number in 0..queue.len() {
             if batch.is_full() {
                 batch.finish(|event| match event {
-                    Event::Moved(number, result) => held.sent(&mut queue[number], result),
-                    event => held.note(&event),
+                    Event::Moved(number, result) => state.sent(&mut queue[number], result),
+                    event => state.note(&event),
                 });
             }
             let tx = &mut queue[number];
-            let Some(way_out) = held.queues.way_out(tx.port) else {
+            let Some(way_out) = state.queues.way_out(tx.port) else {
                 tx.result = Err(TxError::Down);
                 continue;
             };
-            tx.result =
-                way_out.port.begin_transmit(&mut frames[usize::from(tx.slot)]).map(|bytes| {
-                    // SAFETY: `frames` is borrowed until this function ends, by when the batch is
-                    // done; a frame that goes to several ports gets the same header each time.
-                    unsafe { batch.write(way_out.own.file, bytes, number) };
-                });
+            let Some(descriptor) = way_out.queue.descriptor() else {
+                others = true;
+                continue;
+            };
+            tx.result = descriptor.begin_transmit(&mut frames[usize::from(tx.slot)]).map(|bytes| {
+                // SAFETY: `frames` is borrowed until this function ends, and until the batch is
+                // done only this loop changes them; a frame that goes to several ports gets the
+                // same header each time.
+                unsafe { batch.write(way_out.own.file, bytes, number) };
+            });
         }
         batch.finish(|event| match event {
-            Event::Moved(number, result) => held.sent(&mut queue[number], result),
-            event => held.note(&event),
+            Event::Moved(number, result) => state.sent(&mut queue[number], result),
+            event => state.note(&event),
         });
+        if others {
+            state.send_others(frames, queue);
+        }
     }
 }
 
-impl FdEngine for UringEngine {
-    fn add(&mut self, id: PortId, port: TapQueue) -> Result<(), Error> {
-        let id = self.insert(id, port)?;
+impl QueueEngine for UringEngine {
+    fn add(&mut self, id: PortId, queue: Queue) -> Result<(), Error> {
+        let id = self.insert(id, queue)?;
         self.go_on(id, FIRST_READS - 1, true);
         Ok(())
     }
 
-    fn add_sender(&mut self, id: PortId, port: TapQueue) -> Result<(), Error> {
-        self.insert(id, port).map(drop)
+    fn add_sender(&mut self, id: PortId, queue: Queue) -> Result<(), Error> {
+        self.insert(id, queue).map(drop)
     }
 
-    fn remove(&mut self, id: PortId) -> Vec<TapQueue> {
-        let watched = |held: &Held| -> Vec<QueueId> {
-            held.queues.of(id).filter(|(_, queue)| queue.own.watched).map(|(id, _)| id).collect()
+    fn remove(&mut self, id: PortId) -> Vec<Queue> {
+        let watched = |state: &State| -> Vec<QueueId> {
+            state.queues.of(id).filter(|(_, served)| served.own.watched).map(|(id, _)| id).collect()
         };
-        watched(&self.held).into_iter().for_each(|id| self.ring.unwatch(id.pack()));
+        watched(&self.state).into_iter().for_each(|id| self.ring.unwatch(id.pack()));
         // The kernel would go on holding a file that it watches.
-        while !watched(&self.held).is_empty() {
-            self.ring.sleep(None, |event| self.held.note(&event));
+        while !watched(&self.state).is_empty() {
+            self.ring.sleep(None, |event| self.state.note(&event));
         }
-        let queues = self.held.queues.take(id).map(|member| member.queues).unwrap_or_default();
-        queues.iter().for_each(|queue| self.ring.unregister(queue.own.file));
-        queues.into_iter().map(|queue| queue.port).collect()
+        let queues = self.state.queues.take(id).map(|member| member.queues).unwrap_or_default();
+        queues.iter().for_each(|served| self.ring.unregister(served.own.file));
+        queues.into_iter().map(|served| served.queue).collect()
     }
 
     fn wait(&mut self, timeout: Option<Duration>) {
-        if !self.held.queues.is_busy() && !self.held.woken {
+        if !self.state.queues.is_busy() && !self.state.woken {
             self.watch_waker();
-            self.ring.sleep(timeout, |event| self.held.note(&event));
+            self.ring.sleep(timeout, |event| self.state.note(&event));
         }
     }
 
     fn take_woken(&mut self) -> bool {
-        std::mem::take(&mut self.held.woken)
+        std::mem::take(&mut self.state.woken)
     }
 
     fn take_gone(&mut self) -> Option<PortId> {
-        self.held.queues.take_gone()
+        self.state.queues.take_gone()
     }
 
     fn waker(&self) -> Waker {
-        self.held.waker.clone()
+        self.state.waker.clone()
     }
 }
 
 impl Drop for UringEngine {
     /// The kernel closes a ring in its own time; the ports' files are let go of here and now.
     fn drop(&mut self) {
-        for id in self.held.queues.ids() {
+        for id in self.state.queues.ids() {
             self.remove(id);
         }
     }
