@@ -4,6 +4,7 @@ use io_backends::lab::Journal;
 
 use crate::args::{Down, Global};
 use crate::control::api::{Changed, Request};
+use crate::control::change::{Action, Change, Thing};
 use crate::control::client::{Client, dies};
 use crate::control::rundir::{self, RunDir, State};
 use crate::daemon;
@@ -95,12 +96,12 @@ fn stop(dir: &RunDir, state: State) -> Result<Changed, CliError> {
 
 /// Removes what a killed switch left.
 fn clean_up(dir: &RunDir) -> Result<Changed, CliError> {
-    let mut changed = vec![format!("switch {} was dead", dir.name())];
+    let mut changed = vec![Change::new(Action::Removed, Thing::Switch, dir.name())];
     let mut hints = Vec::new();
     if let Some(mut journal) = Journal::left_behind(&rundir::parent(), dir.name())? {
         let report = journal.undo();
-        changed.extend(report.undone.iter().cloned());
         hints = daemon::leftovers(&report);
+        changed.extend(report.undone.into_iter().map(Change::from));
         if let Some(error) = report.kept.into_iter().next() {
             return Err(CliError::from(error));
         }

@@ -9,6 +9,7 @@ use io_backends::error::describe;
 use crate::args::Global;
 use crate::args::manual;
 use crate::control::api::Changed;
+use crate::control::change::{Action, Change, Thing};
 use crate::error::CliError;
 use crate::output;
 
@@ -29,7 +30,10 @@ fn write(global: &Global, dir: &Path) -> Result<(), CliError> {
         .map_err(|error| io_backends::Error::system(&what, &error, "write access to it"))?;
     output::changed(
         global,
-        &Changed { changed: vec![format!("man pages in {what}")], hints: vec![] },
+        &Changed {
+            changed: vec![Change::new(Action::Written, Thing::Manual, what)],
+            hints: vec![],
+        },
     )
 }
 

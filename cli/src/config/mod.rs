@@ -16,6 +16,7 @@ mod nearest;
 mod reference;
 mod spec;
 mod value;
+mod words;
 
 use io_backends::Attachment;
 use switch_core::config::{Config, DEFAULT_FDB_CAPACITY, PortConfig};
@@ -28,6 +29,7 @@ pub use reference::{
     Row, file_reference, head_reference, kind_reference, rule_reference, spec_reference,
 };
 pub use spec::{Settings, parse_settings, parse_spec};
+pub(crate) use words::{difference, spec_words};
 
 use crate::error::CliError;
 

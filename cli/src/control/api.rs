@@ -9,6 +9,8 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
+use super::change::Change;
+use super::rules::{FlagsDoc, VlanDoc};
 use crate::error::CliError;
 
 /// The protocol's version; another one is refused.
@@ -107,6 +109,14 @@ pub enum Reply {
     Failed(Failure),
 }
 
+impl Reply {
+    /// The answer to a command that changes something.
+    pub fn done(changed: &Changed) -> Reply {
+        // These documents hold nothing that JSON cannot say.
+        Reply::Done(serde_json::to_value(changed).unwrap_or_default())
+    }
+}
+
 /// A failure on its way to the user.
 #[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
 pub struct Failure {
@@ -135,8 +145,8 @@ impl From<Failure> for CliError {
 /// What a command changed: `{"changed":[...]}`.
 #[derive(Clone, PartialEq, Eq, Debug, Default, Serialize, Deserialize)]
 pub struct Changed {
-    /// A line each.
-    pub changed: Vec<String>,
+    /// What changed, in order.
+    pub changed: Vec<Change>,
     /// What the user should know about it.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub hints: Vec<String>,
@@ -184,46 +194,6 @@ pub struct PortRow {
     pub vlan: VlanDoc,
     /// What is on and off.
     pub flags: FlagsDoc,
-}
-
-/// A port's VLAN mode.
-#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
-pub struct VlanDoc {
-    /// `transparent`, `access`, `trunk` or `tunnel`.
-    pub mode: String,
-    /// The VLAN of untagged frames; 0 on transparent ports.
-    pub pvid: Option<u16>,
-    /// The VLANs it carries.
-    pub allowed: AllowedDoc,
-    /// The tag it writes and recognises.
-    pub tpid: String,
-}
-
-/// Some VLANs, or `"all"`.
-#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
-#[serde(untagged)]
-pub enum AllowedDoc {
-    /// `"all"`.
-    All(String),
-    /// These.
-    Only(Vec<u16>),
-}
-
-/// A port's flags.
-#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
-pub struct FlagsDoc {
-    /// Sources are learned on it.
-    pub learning: bool,
-    /// It takes unknown unicast.
-    pub flood: bool,
-    /// It takes multicast.
-    pub mcast_flood: bool,
-    /// It takes broadcast.
-    pub bcast_flood: bool,
-    /// It exchanges nothing with other isolated ports.
-    pub isolated: bool,
-    /// The most addresses learned on it; 0 is no limit.
-    pub mac_limit: u32,
 }
 
 /// A row of `fdb ls`.

@@ -2,5 +2,7 @@
 //! the conversation, and the directory in which they find each other.
 
 pub mod api;
+pub mod change;
 pub mod client;
+pub mod rules;
 pub mod rundir;

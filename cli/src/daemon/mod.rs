@@ -27,8 +27,9 @@ use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM};
 use switch_core::fdb::Seed;
 use switch_core::{PortId, Switch};
 
-use crate::config::SwitchConfig;
+use crate::config::{SwitchConfig, spec_words};
 use crate::control::api::{Changed, Failure, Reply};
+use crate::control::change::{Action, Change, Thing};
 use crate::control::client::dies;
 use crate::control::rundir::{self, RunDir};
 use crate::error::CliError;
@@ -37,7 +38,7 @@ pub use requests::leftovers;
 
 use log::Log;
 use ports::Member;
-use requests::hints;
+use requests::{Answer, hints};
 use socket::patience::Patience;
 use socket::server::{self, Server};
 use workers::Workers;
@@ -89,8 +90,11 @@ impl Daemon {
                         daemon.stop();
                         return Err(error);
                     }
+                    let added = Change::new(Action::Added, Thing::Port, &port.name);
+                    daemon.log.line(&added.now(spec_words(port)).to_string());
                 }
-                daemon.log.line("every port forwards");
+                let started = daemon.started();
+                daemon.log.line(&started.to_string());
                 Ok(daemon)
             }
             Err(error) => {
@@ -148,14 +152,14 @@ impl Daemon {
 
     /// What `up` reports, with what its user should know.
     pub fn report(&self) -> Changed {
-        let ports = match self.members.len() {
-            1 => "1 port".to_owned(),
-            count => format!("{count} ports"),
-        };
         Changed {
-            changed: vec![format!("switch {} forwards with {ports}", self.name())],
+            changed: vec![self.started()],
             hints: hints::of(self.members.iter().map(|member| &member.config)),
         }
+    }
+
+    fn started(&self) -> Change {
+        Change::new(Action::Started, Thing::Switch, self.name()).count(self.members.len())
     }
 
     /// Serves until a signal or a client says stop; then takes everything away
@@ -197,14 +201,17 @@ impl Daemon {
     fn answer(&mut self, asked: server::Asked) {
         let server::Asked { client, request, descriptors } = asked;
         let reply = match self.obey(request, descriptors) {
-            Ok(_) if self.stopping => {
+            Ok(Answer::Stop) => {
+                self.stopping = true;
                 let report = self.take_away(self.server.patience(client));
-                Reply::Done(requests::stopped(self.name(), &report))
+                Reply::done(&requests::stopped(self.name(), report))
             }
-            Ok(document) => {
-                self.log_changes(&document);
-                Reply::Done(document)
+            Ok(Answer::Changed(changed)) => {
+                // Who looks into the log later wants to know what was changed, and when.
+                changed.changed.iter().for_each(|change| self.log.line(&change.to_string()));
+                Reply::done(&changed)
             }
+            Ok(Answer::Document(document)) => Reply::Done(document),
             Err(error) => {
                 self.log.line(&format!("refused: {error}"));
                 Reply::Failed(Failure::from(error))
@@ -237,17 +244,9 @@ impl Daemon {
         report
     }
 
-    /// Who looks into the log later wants to know what was changed, and when.
-    fn log_changes(&mut self, document: &serde_json::Value) {
-        let changed = document.get("changed").and_then(serde_json::Value::as_array);
-        for line in changed.into_iter().flatten().filter_map(serde_json::Value::as_str) {
-            self.log.line(line);
-        }
-    }
-
     fn log_report(&mut self, title: &str, report: &Report) {
         for undone in &report.undone {
-            self.log.line(&format!("{title}: {undone}"));
+            self.log.line(&format!("{title}: {}", Change::from(undone.clone())));
         }
         for kept in &report.kept {
             self.log.line(&format!("{title}: {kept}"));

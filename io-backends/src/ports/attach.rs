@@ -49,8 +49,8 @@ pub fn attach(
         tap::check_name(netdev)?;
     }
     let queues = attachment.queues.unwrap_or_else(|| queues_of(&attachment.kind, queues));
-    // A port that was lost and is made again keeps its namespace, whatever fails.
-    let keep_claim = journal.has_claim(name);
+    // What the port had before stays recorded: its claim to a namespace, for one.
+    let mark = journal.mark();
     let mut steps = Steps { journal, name, attachment, queues };
     let made = match &attachment.kind {
         Kind::Tap { name, existing: false } => steps.new_tap(name),
@@ -58,15 +58,9 @@ pub fn attach(
         Kind::Macvtap { lower, mode } => steps.macvtap(lower, *mode),
         Kind::Fd(number) => adopt(*number, sent),
     };
-    made.map_err(|error| {
-        let report = match keep_claim {
-            true => journal.undo_netdevs(name),
-            false => journal.undo_port(name),
-        };
-        match report.kept.first() {
-            Some(left) => error.hint(format!("left behind: {left}")),
-            None => error,
-        }
+    made.map_err(|error| match journal.undo_since(mark).kept.first() {
+        Some(left) => error.hint(format!("left behind: {left}")),
+        None => error,
     })
 }
 

@@ -100,3 +100,19 @@ pub enum MacvtapMode {
     /// Reaches siblings by way of the switch outside; carries its own address only.
     Vepa,
 }
+
+impl MacvtapMode {
+    /// Every mode, the default first.
+    pub const ALL: [MacvtapMode; 4] =
+        [MacvtapMode::Passthru, MacvtapMode::Bridge, MacvtapMode::Private, MacvtapMode::Vepa];
+
+    /// The mode's name in configuration and output.
+    pub const fn name(self) -> &'static str {
+        match self {
+            MacvtapMode::Passthru => "passthru",
+            MacvtapMode::Bridge => "bridge",
+            MacvtapMode::Private => "private",
+            MacvtapMode::Vepa => "vepa",
+        }
+    }
+}

@@ -1,6 +1,6 @@
 //! What every command takes and gives: names, switches, options, hints, the demo.
 
-use serde_json::{Value, json};
+use serde_json::json;
 use tests::lab::{FILES, Lab};
 
 #[test]
@@ -93,20 +93,29 @@ fn options_stand_before_or_after_the_command() {
 #[test]
 fn what_changes_something_says_what() {
     let lab = Lab::new();
-    let changes: [&[&str]; 8] = [
+    let changes: [&[&str]; 9] = [
         &["up", "-d", "--name", "x", "--port", "a=tap"],
         &["port", "add", "b=tap,netns=n"],
         &["port", "set", "b", "access=10"],
         &["fdb", "add", "02:00:00:00:00:01", "b"],
         &["fdb", "del", "02:00:00:00:00:01"],
+        &["fdb", "add", "02:00:00:00:00:02", "b"],
         &["fdb", "flush", "--static"],
         &["port", "del", "b"],
         &["down", "x"],
     ];
     for words in changes {
         let answer = lab.json(words);
-        let lines = answer["changed"].as_array().unwrap_or_else(|| panic!("{words:?}: {answer}"));
-        assert!(lines.iter().all(Value::is_string), "{answer}");
+        let changed = answer["changed"].as_array().unwrap_or_else(|| panic!("{words:?}: {answer}"));
+        assert!(!changed.is_empty(), "{words:?}: {answer}");
+        for change in changed {
+            for key in ["action", "thing", "text"] {
+                assert!(change[key].is_string(), "{key} of {change}");
+            }
+            for key in ["name", "from", "to"] {
+                assert!(change[key].is_string() || change[key].is_null(), "{key} of {change}");
+            }
+        }
     }
     lab.is_empty();
 }

@@ -209,11 +209,17 @@ fn fdb_add_says_from_where_an_address_comes() {
     lab.up("x", &["a=tap,netns=na,mac=02:00:00:00:00:0a", "b=tap,netns=nb"]);
     let add = |mac: &str, port: &str| lab.json(&["fdb", "add", mac, port])["changed"].clone();
     let mac = "02:00:00:00:00:99";
-    let stays =
-        |port: &str, was: &str| json!([format!("{mac} in VLAN 0 stays on port {port}{was}")]);
-    assert_eq!(add(mac, "a"), stays("a", ""));
+    let stays = |action: &str, mac: &str, from: Value, port: &str, was: &str| {
+        let text = format!("{mac} in VLAN 0 stays on port {port}{was}");
+        json!([{
+            "action": action, "thing": "fdb", "name": mac, "vid": 0, "from": from, "to": port,
+            "text": text,
+        }])
+    };
+    assert_eq!(add(mac, "a"), stays("added", mac, Value::Null, "a", ""));
     assert_eq!(add(mac, "a"), json!([]));
-    assert_eq!(add(mac, "b"), stays("b", "; before, it was put on port a"));
+    let put = "; before, it was put on port a";
+    assert_eq!(add(mac, "b"), stays("set", mac, json!("a"), "b", put));
     let again = lab.netloom(&["fdb", "add", mac, "b"]);
     assert_eq!((again.exit, again.out.as_str()), (Some(0), ""));
     assert!(again.err.contains("was put on port b already"), "{again:#?}");
@@ -223,9 +229,8 @@ fn fdb_add_says_from_where_an_address_comes() {
         lab.run_in("na", &["ping", "-6", "-c", "1", "-W", "1", "ff02::1%eth0"]);
         lab.fdb("x").contains_key(&(own.to_owned(), 0))
     });
-    let learned =
-        json!([format!("{own} in VLAN 0 stays on port b; before, it was learned on port a")]);
-    assert_eq!(add(own, "b"), learned);
+    let learned = "; before, it was learned on port a";
+    assert_eq!(add(own, "b"), stays("added", own, json!("a"), "b", learned));
     lab.end();
 }
 

@@ -11,6 +11,7 @@ mod forwarding;
 mod hosts;
 mod learning;
 mod life;
+mod log;
 mod mistakes;
 mod namespaces;
 mod privileges;

@@ -19,7 +19,10 @@ const QUEUES: RangeInclusive<u32> = 1..=256;
 /// Keeps the search for doubles short; no limit of the kernel's.
 const MAX_ADDRESSES: usize = 1024;
 
-const MODES: &[&str] = &["passthru", "bridge", "private", "vepa"];
+const MODES: &[&str] = &{
+    let [passthru, bridge, private, vepa] = MacvtapMode::ALL;
+    [passthru.name(), bridge.name(), private.name(), vepa.name()]
+};
 
 /// The names of the kinds, in the order of [`KINDS`].
 pub(crate) const ALL: &[&str] = &["tap", "macvtap", "fd"];
@@ -89,12 +92,7 @@ pub(crate) static KEYS: [Key<Draft>; 9] = [
         help: "how macvtaps share the lower netdev; only passthru carries addresses other than \
                the macvtap's own",
         set: |port, given| {
-            port.mode = match MODES[given.choice(MODES)?] {
-                "bridge" => MacvtapMode::Bridge,
-                "private" => MacvtapMode::Private,
-                "vepa" => MacvtapMode::Vepa,
-                _ => MacvtapMode::Passthru,
-            };
+            port.mode = MacvtapMode::ALL[given.choice(MODES)?];
             Ok(())
         },
     },

@@ -7,6 +7,7 @@ use serde_json::{Value, json};
 
 use super::*;
 use crate::control::api::{Changed, Reply};
+use crate::control::change::{Action, Change, Thing};
 
 /// A client whose switch says each of these lines after having read one.
 fn client(lines: &[&str]) -> (Result<Client, CliError>, thread::JoinHandle<Vec<String>>) {
@@ -53,7 +54,10 @@ fn what_the_switch_says_is_the_error() {
 
 #[test]
 fn documents_are_what_the_daemon_sends() {
-    let changed = Changed { changed: vec!["port a removed".into()], hints: Vec::new() };
+    let changed = Changed {
+        changed: vec![Change::new(Action::Removed, Thing::Port, "a")],
+        hints: Vec::new(),
+    };
     let reply = Reply::Done(serde_json::to_value(&changed).unwrap());
     let (client, _switch) = client(&[HELLO, &(serde_json::to_string(&reply).unwrap() + "\n")]);
     let request = Request::PortDel { name: "a".into() };

@@ -136,7 +136,6 @@ impl Daemon {
             self.remove_port(&name);
             return Err(error);
         }
-        self.log.line(&format!("port {name} added"));
         Ok(())
     }
 

@@ -4,16 +4,16 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use io_backends::Attachment;
 use switch_core::Switch;
-use switch_core::config::{PortConfig, PortRules};
+use switch_core::config::PortConfig;
 use switch_core::counters::PortTotals;
 use switch_core::explain::Explanation;
 use switch_core::fdb::Entry;
 use switch_core::tables::named_vids;
-use switch_core::vlan::{Allowed, Vid, VidSet, VlanMode};
+use switch_core::vlan::{Vid, VlanMode};
 
 use crate::control::api::{
-    AllowedDoc, EgressDoc, ExplainDoc, FdbRow, FdbStatsDoc, FlagsDoc, KernelStats, PortRow,
-    PortStats, RemovedStats, StatsDoc, VlanDoc, VlanRow, WorkerDoc,
+    EgressDoc, ExplainDoc, FdbRow, FdbStatsDoc, KernelStats, PortRow, PortStats, RemovedStats,
+    StatsDoc, VlanRow, WorkerDoc,
 };
 use crate::daemon::workers::Workers;
 
@@ -45,39 +45,8 @@ pub(in crate::daemon) fn port_row(port: &PortConfig<Attachment>, device: DeviceN
         mac: device.mac,
         mtu: device.mtu,
         queues: device.queues,
-        vlan: vlan_doc(&port.rules.vlan),
-        flags: flags_doc(&port.rules),
-    }
-}
-
-fn vlan_doc(mode: &VlanMode) -> VlanDoc {
-    let only = |set: &VidSet| AllowedDoc::Only(set.iter().map(Vid::get).collect());
-    let (name, allowed) = match mode {
-        VlanMode::Transparent => ("transparent", AllowedDoc::All("all".into())),
-        VlanMode::Access(vid) => ("access", AllowedDoc::Only(vec![vid.get()])),
-        VlanMode::Tunnel(vid) => ("tunnel", AllowedDoc::Only(vec![vid.get()])),
-        VlanMode::Trunk { allowed: Allowed::All, .. } => ("trunk", AllowedDoc::All("all".into())),
-        VlanMode::Trunk { allowed: Allowed::Only(set), native, .. } => {
-            let with_native = set.iter().chain(*native).collect();
-            ("trunk", only(&with_native))
-        }
-    };
-    VlanDoc {
-        mode: name.into(),
-        pvid: mode.pvid().map(Vid::get),
-        allowed,
-        tpid: mode.tpid().to_string(),
-    }
-}
-
-fn flags_doc(rules: &PortRules) -> FlagsDoc {
-    FlagsDoc {
-        learning: rules.learning,
-        flood: rules.flood,
-        mcast_flood: rules.mcast_flood,
-        bcast_flood: rules.bcast_flood,
-        isolated: rules.isolated,
-        mac_limit: rules.mac_limit,
+        vlan: (&port.rules.vlan).into(),
+        flags: (&port.rules).into(),
     }
 }
 

@@ -32,12 +32,10 @@ fn mixed_modes(ports: &[&PortConfig<Attachment>]) -> Option<String> {
 /// Only a passthru macvtap carries unicast for other addresses than its own.
 fn own_address(port: &PortConfig<Attachment>) -> Option<String> {
     let Kind::Macvtap { mode, .. } = &port.attachment.kind else { return None };
-    let mode = match mode {
-        MacvtapMode::Passthru => return None,
-        MacvtapMode::Bridge => "bridge",
-        MacvtapMode::Private => "private",
-        MacvtapMode::Vepa => "vepa",
-    };
+    if *mode == MacvtapMode::Passthru {
+        return None;
+    }
+    let mode = mode.name();
     Some(format!(
         "port {}: a macvtap in {mode} mode takes in unicast for its own MAC address only; \
          hosts behind the switch need that address, or mode=passthru",

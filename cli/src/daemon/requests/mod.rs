@@ -3,6 +3,8 @@
 pub(super) mod documents;
 pub(super) mod hints;
 
+use std::cell::RefCell;
+use std::collections::BTreeMap;
 use std::os::fd::OwnedFd;
 
 use io_backends::Attachment;
@@ -10,23 +12,34 @@ use io_backends::lab::Report;
 use io_backends::ports::Kind;
 use serde::Serialize;
 use serde_json::Value;
-use switch_core::config::{Action, Config, PortConfig, PortRules, plan};
+use switch_core::config::{Action as Step, Config, PortConfig, PortRules, plan};
 use switch_core::explain::explain;
 use switch_core::fdb::Key;
 use switch_core::frame::MAX_FRAME;
 use switch_core::tables::PortTable;
-use switch_core::{Frame, Mac, Vid};
+use switch_core::{Frame, Mac, PortId, Vid};
 
 use super::Daemon;
-use crate::config::{SwitchConfig, merge, parse_settings, parse_spec};
+use crate::config::{SwitchConfig, difference, merge, parse_settings, parse_spec, spec_words};
 use crate::control::api::{Changed, Request, SwitchRow};
+use crate::control::change::{Action, Change, Thing};
 use crate::error::CliError;
 
-type Answer = Result<Value, CliError>;
+/// What a request leads to.
+pub(super) enum Answer {
+    /// Something was asked: the document.
+    Document(Value),
+    /// Something was changed.
+    Changed(Changed),
+    /// The switch is to stop.
+    Stop,
+}
+
+type Answered = Result<Answer, CliError>;
 
 impl Daemon {
     /// Does what a request asks for. Where it fails, nothing has changed.
-    pub(super) fn obey(&mut self, request: Request, descriptors: Vec<OwnedFd>) -> Answer {
+    pub(super) fn obey(&mut self, request: Request, descriptors: Vec<OwnedFd>) -> Answered {
         match request {
             Request::Info {} => document(&self.info()),
             Request::Ports {} => {
@@ -46,10 +59,7 @@ impl Daemon {
             Request::Vlans {} => document(&documents::vlan_rows(&self.switch)),
             Request::Stats { port } => self.stats(port.as_deref()),
             Request::Explain { port, frame } => self.explain(&port, &frame),
-            Request::Stop {} => {
-                self.stopping = true;
-                Ok(Value::Null)
-            }
+            Request::Stop {} => Ok(Answer::Stop),
         }
     }
 
@@ -89,12 +99,12 @@ impl Daemon {
         let mut report = Report::default();
         for step in plan(&old, &new) {
             match step {
-                Action::AddPort(port) => self.add_port(port, sent.take())?,
-                Action::RemovePort(name) => {
+                Step::AddPort(port) => self.add_port(port, sent.take())?,
+                Step::RemovePort(name) => {
                     report.join(self.remove_port(&name).unwrap_or_default());
                 }
-                Action::SetRules(name, rules) => self.set_rules(&name, rules),
-                Action::SetBridge(bridge) => {
+                Step::SetRules(name, rules) => self.set_rules(&name, rules),
+                Step::SetBridge(bridge) => {
                     self.switch.set_bridge(bridge);
                     self.settle();
                 }
@@ -111,9 +121,10 @@ impl Daemon {
         }
     }
 
-    fn port_add(&mut self, spec: &str, descriptors: Vec<OwnedFd>) -> Answer {
+    fn port_add(&mut self, spec: &str, descriptors: Vec<OwnedFd>) -> Answered {
         let port = parse_spec(spec)?;
-        let what = format!("port {}", port.name);
+        let (name, words) = (port.name.clone(), spec_words(&port));
+        let what = format!("port {name}");
         if self.switch.port_named(&port.name).is_some() {
             return Err(CliError::failed(what, "the switch has a port of this name already"));
         }
@@ -131,25 +142,27 @@ impl Daemon {
         let known = self.hints();
         self.apply(|ports| ports.push(port), sent)?;
         let hints = self.hints().into_iter().filter(|hint| !known.contains(hint)).collect();
-        document(&Changed { changed: vec![format!("{what} added")], hints })
+        let added = Change::new(Action::Added, Thing::Port, name).now(words);
+        Ok(Answer::Changed(Changed { changed: vec![added], hints }))
     }
 
     fn hints(&self) -> Vec<String> {
         hints::of(self.members.iter().map(|member| &member.config))
     }
 
-    fn port_del(&mut self, name: &str) -> Answer {
+    fn port_del(&mut self, name: &str) -> Answered {
         self.port(name)?;
+        let port = self.members.iter().find(|member| member.config.name == name);
+        let words = port.map(|port| spec_words(&port.config)).unwrap_or_default();
         let report = self.apply(|ports| ports.retain(|port| port.name != name), None)?;
-        document(&Changed {
-            changed: vec![format!("port {name} removed")],
-            hints: leftovers(&report),
-        })
+        let removed = Change::new(Action::Removed, Thing::Port, name).was(Some(words));
+        Ok(Answer::Changed(Changed { changed: vec![removed], hints: leftovers(&report) }))
     }
 
-    fn port_set(&mut self, name: &str, settings: &[String]) -> Answer {
+    fn port_set(&mut self, name: &str, settings: &[String]) -> Answered {
         self.port(name)?;
         let settings = parse_settings(settings)?;
+        let before = self.configuration();
         let known = self.hints();
         self.apply(
             |ports| {
@@ -159,10 +172,20 @@ impl Daemon {
             None,
         )?;
         let hints = self.hints().into_iter().filter(|hint| !known.contains(hint)).collect();
-        document(&Changed { changed: vec![format!("port {name} set")], hints })
+        let pairs = before.ports.iter().zip(&self.members);
+        let set = pairs.filter_map(|(old, new)| {
+            let (was, now) = difference(old, &new.config)?;
+            Some(Change::new(Action::Set, Thing::Port, name).was(Some(was)).now(now))
+        });
+        let changed: Vec<_> = set.collect();
+        let mut hints: Vec<_> = hints;
+        if changed.is_empty() {
+            hints.insert(0, format!("port {name} was set so already"));
+        }
+        Ok(Answer::Changed(Changed { changed, hints }))
     }
 
-    fn fdb_add(&mut self, mac: &str, port: &str, vid: Option<u16>) -> Answer {
+    fn fdb_add(&mut self, mac: &str, port: &str, vid: Option<u16>) -> Answered {
         let mac = unicast(mac)?;
         let table = self.port(port)?;
         let vid = entry_vid(table, vid)?;
@@ -170,53 +193,69 @@ impl Daemon {
         let before = self.switch.fdb().entry(Key::new(mac, vid), self.now());
         if before.is_some_and(|entry| entry.is_static && entry.port == id) {
             let hints = vec![format!("{mac} in VLAN {vid} was put on port {port} already")];
-            return document(&Changed { changed: Vec::new(), hints });
+            return Ok(Answer::Changed(Changed { changed: Vec::new(), hints }));
         }
         self.switch.add_static(mac, vid, id).map_err(|_| {
             CliError::failed(format!("FDB entry {mac}"), "the table is full of static entries")
                 .hint("a larger fdb-capacity in [switch] makes room")
         })?;
-        let was = before.filter(|entry| entry.port != id).and_then(|entry| {
-            let other = &self.switch.port(entry.port)?.name;
-            let how = if entry.is_static { "was put" } else { "was learned" };
-            Some(format!("; before, it {how} on port {other}"))
-        });
-        let was = was.unwrap_or_default();
-        changed(format!("{mac} in VLAN {vid} stays on port {port}{was}"))
+        let was_put = before.is_some_and(|entry| entry.is_static);
+        let was = before
+            .filter(|entry| entry.port != id)
+            .and_then(|entry| self.switch.port(entry.port).map(|other| other.name.clone()));
+        let action = if was_put { Action::Set } else { Action::Added };
+        let entry = Change::new(action, Thing::Fdb, mac.to_string()).vid(Some(vid.get()));
+        Ok(changed(vec![entry.was(was).now(port)]))
     }
 
-    fn fdb_del(&mut self, mac: &str, vid: Option<u16>) -> Answer {
+    fn fdb_del(&mut self, mac: &str, vid: Option<u16>) -> Answered {
         let mac = unicast(mac)?;
         let vid = vid.map(any_vid).transpose()?;
         let wanted = |entry_vid: Vid| vid.is_none_or(|vid| vid == entry_vid);
-        let gone =
-            self.switch.fdb().flush(self.now(), |entry| entry.mac == mac && wanted(entry.vid));
-        match gone {
-            0 => {
-                let place = vid.map_or(String::new(), |vid| format!(" in VLAN {vid}"));
-                Err(CliError::unknown(format!("FDB entry {mac}{place}"), "there is none")
-                    .hint("`netloom fdb ls` lists the entries"))
+        let gone = RefCell::new(BTreeMap::new());
+        self.switch.fdb().flush(self.now(), |entry| {
+            let matches = entry.mac == mac && wanted(entry.vid);
+            if matches {
+                gone.borrow_mut().insert(entry.vid, entry.port);
             }
-            count => changed(format!("{} of {mac} removed", entries(count))),
+            matches
+        });
+        let gone = gone.into_inner();
+        if gone.is_empty() {
+            let place = vid.map_or(String::new(), |vid| format!(" in VLAN {vid}"));
+            return Err(CliError::unknown(format!("FDB entry {mac}{place}"), "there is none")
+                .hint("`netloom fdb ls` lists the entries"));
         }
+        let removed = |(vid, port): (Vid, PortId)| {
+            let port = self.switch.port(port).map(|port| port.name.clone());
+            Change::new(Action::Removed, Thing::Fdb, mac.to_string()).vid(Some(vid.get())).was(port)
+        };
+        Ok(changed(gone.into_iter().map(removed).collect()))
     }
 
-    fn fdb_flush(&mut self, port: Option<&str>, vid: Option<u16>, include_static: bool) -> Answer {
-        let port = port.map(|name| self.port(name).map(|port| port.id)).transpose()?;
+    fn fdb_flush(
+        &mut self,
+        port: Option<&str>,
+        vid: Option<u16>,
+        include_static: bool,
+    ) -> Answered {
+        let id = port.map(|name| self.port(name).map(|port| port.id)).transpose()?;
         let vid = vid.map(any_vid).transpose()?;
         let gone = self.switch.fdb().flush(self.now(), |entry| {
-            port.is_none_or(|port| port == entry.port)
+            id.is_none_or(|id| id == entry.port)
                 && vid.is_none_or(|vid| vid == entry.vid)
                 && (include_static || !entry.is_static)
         });
         if gone == 0 {
             let hints = vec!["there was nothing to flush".to_owned()];
-            return document(&Changed { changed: Vec::new(), hints });
+            return Ok(Answer::Changed(Changed { changed: Vec::new(), hints }));
         }
-        changed(format!("{} flushed", entries(gone)))
+        let flushed = Change::new(Action::Flushed, Thing::Fdb, port.unwrap_or_default());
+        let flushed = Change { name: port.map(str::to_owned), ..flushed };
+        Ok(changed(vec![flushed.vid(vid.map(Vid::get)).count(gone)]))
     }
 
-    fn stats(&mut self, port: Option<&str>) -> Answer {
+    fn stats(&mut self, port: Option<&str>) -> Answered {
         if let Some(name) = port {
             self.port(name)?;
         }
@@ -237,7 +276,7 @@ impl Daemon {
         document(&documents::stats(&self.switch, uptime, port, &self.workers, rx_missed))
     }
 
-    fn explain(&self, port: &str, frame: &str) -> Answer {
+    fn explain(&self, port: &str, frame: &str) -> Answered {
         let ingress = self.port(port)?.id;
         let bytes = bytes_of(frame)?;
         let tables = self.switch.tables();
@@ -250,11 +289,11 @@ impl Daemon {
 }
 
 /// What `down` reports.
-pub(super) fn stopped(name: &str, report: &Report) -> Value {
-    let mut changed = vec![format!("switch {name} stopped")];
-    changed.extend(report.undone.iter().cloned());
-    let changed = Changed { changed, hints: leftovers(report) };
-    serde_json::to_value(changed).unwrap_or_default()
+pub(super) fn stopped(name: &str, report: Report) -> Changed {
+    let hints = leftovers(&report);
+    let stopped = Change::new(Action::Stopped, Thing::Switch, name);
+    let undone = report.undone.into_iter().map(Change::from);
+    Changed { changed: [stopped].into_iter().chain(undone).collect(), hints }
 }
 
 /// What was left, and by whom it is used.
@@ -269,17 +308,14 @@ pub fn leftovers(report: &Report) -> Vec<String> {
     left.chain(report.kept.iter().map(|error| format!("not removed: {error}"))).collect()
 }
 
-fn document(document: &impl Serialize) -> Answer {
+fn document(document: &impl Serialize) -> Answered {
     serde_json::to_value(document)
+        .map(Answer::Document)
         .map_err(|error| CliError::failed("the answer", error.to_string()))
 }
 
-fn changed(line: String) -> Answer {
-    document(&Changed { changed: vec![line], hints: Vec::new() })
-}
-
-fn entries(count: usize) -> String {
-    if count == 1 { "1 entry".into() } else { format!("{count} entries") }
+fn changed(changed: Vec<Change>) -> Answer {
+    Answer::Changed(Changed { changed, hints: Vec::new() })
 }
 
 fn unicast(mac: &str) -> Result<Mac, CliError> {

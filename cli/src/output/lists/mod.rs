@@ -1,6 +1,6 @@
 //! The lists: switches, ports, FDB entries and VLANs as tables.
 
-use crate::control::api::{AllowedDoc, FdbRow, FlagsDoc, PortRow, SwitchRow, VlanDoc, VlanRow};
+use crate::control::api::{FdbRow, PortRow, SwitchRow, VlanRow};
 use text::Paint;
 use text::duration;
 use text::{Align, Table};
@@ -60,8 +60,8 @@ pub fn ports(rows: &[PortRow], paint: Paint) -> String {
             or_none(row.mac.as_ref()),
             or_none(row.mtu),
             or_none(row.queues),
-            vlan(&row.vlan),
-            flags(&row.flags),
+            row.vlan.to_string(),
+            or_none(Some(row.flags.unusual().join(",")).filter(|flags| !flags.is_empty())),
             state(row),
         ]);
     }
@@ -135,63 +135,6 @@ fn colour_state(state: &str, paint: Paint) -> String {
         Some("down") => paint.yellow(state),
         _ => paint.red(state),
     }
-}
-
-/// The mode as a SPEC says it: `trunk=10+20-29,native=1`.
-fn vlan(vlan: &VlanDoc) -> String {
-    let pvid = vlan.pvid.map(|pvid| pvid.to_string()).unwrap_or_default();
-    match vlan.mode.as_str() {
-        "trunk" => {
-            let mut text = match &vlan.allowed {
-                AllowedDoc::All(_) => "trunk".to_owned(),
-                AllowedDoc::Only(vids) => format!("trunk={}", ranges(vids)),
-            };
-            if !pvid.is_empty() {
-                text += &format!(",native={pvid}");
-            }
-            if vlan.tpid != "0x8100" {
-                text += &format!(",tpid={}", vlan.tpid);
-            }
-            text
-        }
-        "access" | "tunnel" => format!("{}={pvid}", vlan.mode),
-        mode => mode.to_owned(),
-    }
-}
-
-/// `10+20-29`.
-fn ranges(vids: &[u16]) -> String {
-    let mut runs: Vec<(u16, u16)> = Vec::new();
-    for &vid in vids {
-        match runs.last_mut() {
-            Some((_, last)) if last.checked_add(1) == Some(vid) => *last = vid,
-            _ => runs.push((vid, vid)),
-        }
-    }
-    let run = |&(first, last): &(u16, u16)| match first == last {
-        true => first.to_string(),
-        false => format!("{first}-{last}"),
-    };
-    runs.iter().map(run).collect::<Vec<_>>().join("+")
-}
-
-/// What differs from the default, as a SPEC says it.
-fn flags(flags: &FlagsDoc) -> String {
-    let on = [
-        ("learning", flags.learning),
-        ("flood", flags.flood),
-        ("mcast-flood", flags.mcast_flood),
-        ("bcast-flood", flags.bcast_flood),
-    ];
-    let mut words: Vec<String> =
-        on.iter().filter(|(_, on)| !on).map(|(name, _)| format!("{name}=off")).collect();
-    if flags.isolated {
-        words.push("isolated".into());
-    }
-    if flags.mac_limit > 0 {
-        words.push(format!("mac-limit={}", flags.mac_limit));
-    }
-    or_none((!words.is_empty()).then(|| words.join(",")))
 }
 
 #[cfg(test)]

@@ -1,4 +1,5 @@
 use super::*;
+use crate::control::rules::{AllowedDoc, FlagsDoc, VlanDoc};
 
 fn port(name: &str, kind: &str, target: &str) -> PortRow {
     PortRow {

@@ -13,7 +13,7 @@ mod undo;
 
 pub use claims::Found;
 pub use files::is_running;
-pub use undo::{Left, Report};
+pub use undo::{Left, NetdevEnd, Report, Undone};
 
 use std::collections::BTreeMap;
 use std::fs::{self, File, OpenOptions};
@@ -42,6 +42,10 @@ const LONG: usize = 1024;
 /// An entry of a [`Journal`].
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
 pub struct Entry(pub(super) u64);
+
+/// A moment in the life of a [`Journal`].
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Mark(u64);
 
 /// The record of one switch, open and locked.
 #[derive(Debug)]
@@ -96,7 +100,7 @@ impl Journal {
     /// # Errors
     /// When it can't be recorded or made; then nothing is.
     pub fn namespace(&mut self, port: &str, name: &str) -> Result<Found, Error> {
-        if self.claims(port, |claimed| claimed == name) {
+        if self.has_claim(port, name) {
             return Claims::new(&self.parent).claim(name, &self.switch, port);
         }
         let entry = self.add(port, Thing::Namespace { name: name.into() })?;
@@ -104,14 +108,14 @@ impl Journal {
         claimed.inspect_err(|_| self.forget(entry))
     }
 
-    /// Whether a namespace is recorded for a port.
-    pub fn has_claim(&self, port: &str) -> bool {
-        self.claims(port, |_| true)
+    /// This moment: what is recorded later is undone by [`Journal::undo_since`].
+    pub fn mark(&self) -> Mark {
+        Mark(self.next)
     }
 
-    fn claims(&self, port: &str, is_wanted: impl Fn(&str) -> bool) -> bool {
+    fn has_claim(&self, port: &str, namespace: &str) -> bool {
         let is_claim = |thing: &Thing| match thing {
-            Thing::Namespace { name } => is_wanted(name),
+            Thing::Namespace { name } => name == namespace,
             Thing::Netdev(_) => false,
         };
         self.entries.values().any(|(of, thing)| of == port && is_claim(thing))

@@ -137,9 +137,10 @@ impl Netdev {
             }
     }
 
-    /// Its name, for messages.
-    pub(super) fn label(&self) -> String {
-        self.spots.last().map_or_else(String::new, |spot| spot.place.netdev(&spot.name))
+    /// Where it was last, and its name there.
+    pub(super) fn last_spot(&self) -> (Place, String) {
+        let spot = self.spots.last();
+        spot.map_or((Place::Here, String::new()), |spot| (spot.place.clone(), spot.name.clone()))
     }
 }
 

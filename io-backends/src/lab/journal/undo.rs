@@ -5,19 +5,39 @@ use std::collections::{HashMap, HashSet};
 
 use super::claims::{Claims, Released};
 use super::record::{Loan, Netdev, Spot, Thing};
-use super::{Entry, Journal};
+use super::{Entry, Journal, Mark};
 use crate::Error;
 use crate::lab::{LinkInfo, Place, Wanted, move_netdev, netns};
 
 /// What undoing did.
 #[derive(Clone, Default, PartialEq, Eq, Debug)]
 pub struct Report {
-    /// What is no longer there, or is back as it was, in words; also what was gone already.
-    pub undone: Vec<String>,
+    /// What is no longer there, or is back as it was; also what was gone already.
+    pub undone: Vec<Undone>,
     /// The processes that live on in namespaces whose name was removed.
     pub left: Vec<Left>,
     /// What could not be undone, and why; it stays recorded.
     pub kept: Vec<Error>,
+}
+
+/// A thing that was made or changed, and is no longer.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub enum Undone {
+    /// A namespace of this name: removed.
+    Namespace(String),
+    /// A netdev of this name in this place.
+    Netdev(Place, String, NetdevEnd),
+}
+
+/// What became of a netdev.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum NetdevEnd {
+    /// It was the switch's own: there is none any more.
+    Removed,
+    /// It was borrowed, and is back where it was and as it was.
+    GivenBack,
+    /// It was borrowed, and somebody else has removed it.
+    Gone,
 }
 
 /// Processes that live on in a namespace without a name.
@@ -46,26 +66,42 @@ impl Journal {
 
     /// The same; calls `step` after each thing, of which there can be thousands.
     pub fn undo_step_by_step(&mut self, step: impl FnMut()) -> Report {
-        self.undo_if(|_, _| true, step)
+        self.undo_if(|_, _, _| true, step)
     }
 
     /// Undoes what was recorded for one port, whose descriptors are closed.
     pub fn undo_port(&mut self, port: &str) -> Report {
-        self.undo_if(|of, _| of == port, || ())
+        self.undo_if(|_, of, _| of == port, || ())
+    }
+
+    /// Undoes what was recorded since `mark`, whose descriptors are closed.
+    pub fn undo_since(&mut self, mark: Mark) -> Report {
+        self.undo_if(|entry, _, _| entry >= mark.0, || ())
+    }
+
+    /// Gives back a port's claims to namespaces other than `needed`.
+    pub fn release_claims(&mut self, port: &str, needed: Option<&str>) -> Report {
+        let is_over = |thing: &Thing| match thing {
+            Thing::Namespace { name } => needed != Some(name),
+            Thing::Netdev(_) => false,
+        };
+        self.undo_if(|_, of, thing| of == port && is_over(thing), || ())
     }
 
     /// Undoes what was recorded for one port but for its claim to a namespace:
-    /// what is left of a port whose device was lost, until it is made again.
+    /// what is left of a port whose device was lost or taken down, until it is made again.
     pub fn undo_netdevs(&mut self, port: &str) -> Report {
-        self.undo_if(|of, thing| of == port && matches!(thing, Thing::Netdev(_)), || ())
+        self.undo_if(|_, of, thing| of == port && matches!(thing, Thing::Netdev(_)), || ())
     }
 
     fn undo_if(
         &mut self,
-        is_wanted: impl Fn(&str, &Thing) -> bool,
+        is_wanted: impl Fn(u64, &str, &Thing) -> bool,
         mut step: impl FnMut(),
     ) -> Report {
-        let wanted = self.entries.iter().rev().filter(|(_, (port, thing))| is_wanted(port, thing));
+        let is_wanted =
+            |(entry, (port, thing)): &(&u64, &(String, Thing))| is_wanted(**entry, port, thing);
+        let wanted = self.entries.iter().rev().filter(is_wanted);
         let wanted: Vec<_> = wanted.map(|(&entry, made)| (entry, made.clone())).collect();
         let parent = self.parent.clone();
         let mut undo = Undo {
@@ -104,11 +140,12 @@ impl Journal {
 
     /// Brings a borrowed netdev home and makes it what it was. Whoever is killed
     /// on the way has recorded where it is, and the next one repeats the rest.
-    fn give_back(&mut self, entry: Entry, netdev: &Netdev, loan: &Loan) -> Result<String, Error> {
+    fn give_back(&mut self, entry: Entry, netdev: &Netdev, loan: &Loan) -> Result<Undone, Error> {
         let Spot { place: home, name, namespace, .. } = &loan.home;
-        let label = home.netdev(name);
-        let Some((place, link)) = netdev.locate()? else { return Ok(format!("{label} is gone")) };
+        let undone = |end| Undone::Netdev(home.clone(), name.clone(), end);
+        let Some((place, link)) = netdev.locate()? else { return Ok(undone(NetdevEnd::Gone)) };
         if home.identity()? != *namespace {
+            let label = home.netdev(name);
             let why = format!("it is left in {place}: {home} is another namespace now");
             return Err(Error::failed(label, why));
         }
@@ -116,7 +153,7 @@ impl Journal {
         let link = move_netdev(&link, &place, home, Some(name), plan)?;
         self.is_at(entry, home, &link)?;
         restore(home, &link, loan)?;
-        Ok(format!("{label} given back"))
+        Ok(undone(NetdevEnd::GivenBack))
     }
 }
 
@@ -129,24 +166,25 @@ struct Undo<'a> {
 }
 
 impl Undo<'_> {
-    fn namespace(&mut self, port: &str, name: &str) -> Result<Option<String>, Error> {
+    fn namespace(&mut self, port: &str, name: &str) -> Result<Option<Undone>, Error> {
         match self.claims.release(name, &self.switch, port)? {
             Released::Kept => Ok(None),
             Released::Removed(namespace) => {
                 if let Some(&processes) = self.residents.get(&namespace.inode) {
                     self.report.left.push(Left { namespace: name.into(), processes });
                 }
-                Ok(Some(format!("namespace {name} removed")))
+                Ok(Some(Undone::Namespace(name.into())))
             }
         }
     }
 }
 
-fn delete(netdev: &Netdev) -> Result<String, Error> {
+fn delete(netdev: &Netdev) -> Result<Undone, Error> {
     if let Some((place, link)) = netdev.locate()? {
         place.links(|links| links.delete(&link))?;
     }
-    Ok(format!("{} removed", netdev.label()))
+    let (place, name) = netdev.last_spot();
+    Ok(Undone::Netdev(place, name, NetdevEnd::Removed))
 }
 
 /// Makes a borrowed netdev that is home what it was; each step may have been done before.

@@ -46,8 +46,8 @@ fn after_a_kill_what_was_made_goes_and_nothing_else() {
     let mut steps = 0;
     let report = next.undo_step_by_step(|| steps += 1);
     assert_eq!(steps, 3);
-    let netdev = format!("netdev mv in namespace {}", there.name);
-    assert_eq!(report.undone, [format!("{netdev} removed"), format!("namespace {name} removed")]);
+    let netdev = Undone::Netdev(place.clone(), "mv".into(), NetdevEnd::Removed);
+    assert_eq!(report.undone, [netdev, Undone::Namespace(name.to_string())]);
     assert_eq!((report.left, report.kept), (vec![], vec![]));
     assert!(!exists(&name) && exists(&there.name));
     assert_eq!(find(&place, "mv"), None);
@@ -181,9 +181,9 @@ fn two_switches_share_a_namespace() {
         (Journal::open(&run.0, "one").unwrap(), Journal::open(&run.0, "two").unwrap());
     assert_eq!(one.namespace("a", &name).unwrap(), Found::Made);
     assert_eq!(two.namespace("b", &name).unwrap(), Found::There);
-    assert_eq!(one.undo().undone, Vec::<String>::new());
+    assert_eq!(one.undo().undone, []);
     assert!(exists(&name));
-    assert_eq!(two.undo_port("b").undone, [format!("namespace {name} removed")]);
+    assert_eq!(two.undo_port("b").undone, [Undone::Namespace(name.to_string())]);
     assert!(!exists(&name));
 }
 
@@ -194,9 +194,9 @@ fn a_port_takes_only_its_own() {
     for (port, name) in [("a", &shared), ("b", &shared), ("b", &own)] {
         journal.namespace(port, name).unwrap();
     }
-    assert_eq!(journal.undo_port("b").undone, [format!("namespace {own} removed")]);
+    assert_eq!(journal.undo_port("b").undone, [Undone::Namespace(own.to_string())]);
     assert!(exists(&shared) && !exists(&own));
-    assert_eq!(journal.undo().undone, [format!("namespace {shared} removed")]);
+    assert_eq!(journal.undo().undone, [Undone::Namespace(shared.to_string())]);
 }
 
 #[test]
@@ -341,4 +341,24 @@ fn netdevs_here_are_told_apart_from_those_of_another_here() {
             assert_eq!(find(&Place::Here, "mv"), Some(mine));
         });
     });
+}
+
+#[test]
+fn what_a_port_had_before_stays_when_more_is_undone() {
+    let (run, old, new) = (scratch::directory(), scratch::claimed(), scratch::claimed());
+    let mut journal = journal(&run);
+    journal.namespace("a", &old).unwrap();
+    let mark = journal.mark();
+    // The claim that it has already is not recorded twice, so it is not given up here.
+    journal.namespace("a", &old).unwrap();
+    journal.namespace("a", &new).unwrap();
+    assert_eq!(journal.undo_since(mark).undone, [Undone::Namespace(new.to_string())]);
+    assert!(exists(&old) && !exists(&new));
+    journal.namespace("a", &new).unwrap();
+    let report = journal.release_claims("a", Some(&new));
+    assert_eq!(report.undone, [Undone::Namespace(old.to_string())]);
+    assert!(!exists(&old) && exists(&new));
+    let report = journal.release_claims("a", None);
+    assert_eq!(report.undone, [Undone::Namespace(new.to_string())]);
+    assert!(journal.is_empty());
 }

@@ -1,0 +1,45 @@
+//! The log: what was changed, from what, to what, each once.
+
+use std::fs;
+
+use tests::lab::Lab;
+
+/// The log's lines without their times.
+fn log(lab: &Lab) -> Vec<String> {
+    let log = fs::read_to_string(lab.path("/run/netloom/x/log")).expect("the log");
+    let text = |line: &str| line.split_once(' ').expect("a time").1.to_owned();
+    log.lines().map(text).collect()
+}
+
+#[test]
+fn each_change_is_said_once_with_what_it_was() {
+    let lab = Lab::new();
+    lab.up("x", &["a=tap,access=10"]);
+    let started = log(&lab);
+    assert!(started.contains(&"port a added: tap,access=10".to_owned()), "{started:?}");
+    assert!(started.contains(&"switch x forwards with 1 port".to_owned()), "{started:?}");
+    let mac = "02:00:00:00:00:99";
+    let mut answers = String::new();
+    for words in [
+        &["port", "add", "b=tap:t1,netns=n,trunk=10+20"][..],
+        &["port", "set", "a", "access=20", "isolated"],
+        &["port", "set", "a", "access=20"],
+        &["fdb", "add", mac, "a"],
+        &["fdb", "del", mac],
+        &["port", "del", "b"],
+    ] {
+        answers += &lab.netloom(words).ok();
+    }
+    let wanted = [
+        "port b added: tap:t1,netns=n,trunk=10+20",
+        "port a set: access=20,isolated=on (was access=10,isolated=off)",
+        &format!("{mac} in VLAN 20 stays on port a"),
+        &format!("{mac} in VLAN 20 removed from port a"),
+        "port b removed",
+    ];
+    assert_eq!(answers.lines().collect::<Vec<_>>(), wanted);
+    let logged = log(&lab);
+    let logged: Vec<_> = logged.iter().filter(|line| !line.contains("link ")).collect();
+    assert_eq!(logged[logged.len() - wanted.len()..], wanted);
+    lab.end();
+}
