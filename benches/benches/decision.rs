@@ -7,15 +7,15 @@
 use std::hint::black_box;
 use std::time::{Duration, Instant};
 
-use benches::rig::{access, link, vlan};
+use benches::rig::{access, device, vlan};
 use benches::rounds;
 use benches::traffic::{self, Dice};
 use criterion::{Criterion, Throughput, criterion_group, criterion_main};
 use switch_core::config::{BridgeRules, PortRules};
 use switch_core::fdb::{Fdb, Key, Seed, Sought};
-use switch_core::forward::{self, Admitted, Target};
+use switch_core::forward::{self, Admitted, Now, Target};
 use switch_core::port::BURST;
-use switch_core::tables::{PortTable, Tables, TagEdit};
+use switch_core::tables::{PortTable, Tables};
 use switch_core::vlan::{Allowed, Tpid, VlanMode};
 use switch_core::{Frame, Vid};
 
@@ -48,7 +48,7 @@ impl Bench {
                 _ => access(),
             };
             let rules = PortRules { vlan, ..PortRules::default() };
-            Some(PortTable::new(traffic::port(number), "port", rules, link()))
+            Some(PortTable::new(traffic::port(number), "port", rules, device()))
         };
         Bench {
             tables: Tables::new(1, BridgeRules::default(), (0..ports).map(port).collect()),
@@ -84,27 +84,18 @@ impl Bench {
             (*admitted, *keys) = forward::admit(tables, ingress, frame).expect("admitted");
         }
         fdb.approach(keys.as_flattened(), sought.as_flattened_mut());
-        for ((frame, admitted), [src, dst]) in frames.iter_mut().zip(&admitted).zip(&*sought) {
-            forward::learn(fdb, 1, ingress, src);
-            let target = forward::resolve(tables, fdb, 1, ingress, admitted.vid, dst);
+        let mut stations = Now { fdb, seen: 1, expiry: 1 };
+        for ((frame, admitted), addresses) in frames.iter_mut().zip(&admitted).zip(&*sought) {
+            let target = forward::decide(tables, &mut stations, ingress, admitted.vid, addresses);
             match target.expect("a target") {
-                Target::One(port) => edit(frame, forward::way_out(port, admitted)),
+                Target::One(port) => frame.edit_tag(port.edit(admitted.vid, admitted.tag)),
                 Target::Flood(class) => {
                     for port in forward::flood_targets(tables, ingress, admitted.vid, class) {
-                        black_box(forward::way_out(port, admitted));
+                        black_box(port.edit(admitted.vid, admitted.tag));
                     }
                 }
             }
         }
-    }
-}
-
-fn edit(frame: &mut Frame, edit: TagEdit) {
-    match edit {
-        TagEdit::Keep => {}
-        TagEdit::Pop => frame.pop_tag(),
-        TagEdit::Push(tag) => frame.push_tag(tag.tpid.get(), tag.tci.0),
-        TagEdit::Rewrite(tag) => frame.write_tag(tag.tpid.get(), tag.tci.0),
     }
 }
 

@@ -6,8 +6,8 @@ use std::time::{Duration, Instant};
 use switch_core::config::{BridgeRules, PortRules};
 use switch_core::fdb::Seed;
 use switch_core::frame::Takes;
+use switch_core::port::DeviceState;
 use switch_core::port::PortId;
-use switch_core::tables::Link;
 use switch_core::{Switch, Vid, VlanMode, Worker};
 
 use crate::bare::BareLoop;
@@ -22,8 +22,8 @@ pub const VLAN: u16 = 10;
 pub const DEPTH: usize = 96;
 
 /// A device that is up and takes plain frames.
-pub fn link() -> Link {
-    Link { up: true, mtu: 1500, takes: Takes::NOTHING }
+pub fn device() -> DeviceState {
+    DeviceState { up: true, mtu: 1500, takes: Takes::NOTHING }
 }
 
 /// The access mode of [`VLAN`].
@@ -62,7 +62,7 @@ impl Rig {
         let rules = PortRules { vlan: access(), ..PortRules::default() };
         let mut ids = Vec::new();
         for number in 0..ports {
-            let added = switch.add_port(&format!("p{number}"), rules.clone(), link());
+            let added = switch.add_port(&format!("p{number}"), rules.clone(), device());
             ids.push(added.expect("numbers are free"));
         }
         let fdb = switch.fdb();

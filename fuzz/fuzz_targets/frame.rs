@@ -15,7 +15,7 @@ use switch_core::explain::explain;
 use switch_core::fdb::Seed;
 use switch_core::frame::{Checksum, Gso, GsoKind, MAX_FRAME, Offload, Takes};
 use switch_core::port::{Burst, Engine, Tx};
-use switch_core::tables::Link;
+use switch_core::port::DeviceState;
 use switch_core::vlan::{Allowed, VidSet};
 use switch_core::{Frame, Mac, PortId, Switch, Tpid, Vid, VlanMode, Worker};
 
@@ -87,9 +87,9 @@ impl AnyPort {
         }
     }
 
-    fn link(&self) -> Link {
+    fn device(&self) -> DeviceState {
         let takes = |bit: u8| self.takes & bit != 0;
-        Link {
+        DeviceState {
             up: self.flags & 0x60 != 0x60,
             mtu: u32::from(self.mtu),
             takes: Takes {
@@ -131,7 +131,7 @@ impl AnyFrame {
 /// Hands over the frames it is told and looks at what it is given.
 struct Witness<'w> {
     incoming: VecDeque<(PortId, &'w AnyFrame)>,
-    links: &'w [(PortId, Link)],
+    devices: &'w [(PortId, DeviceState)],
     left: BTreeSet<u16>,
 }
 
@@ -148,10 +148,10 @@ impl Engine for Witness<'_> {
     fn transmit(&mut self, frames: &mut [Frame], queue: &mut [Tx]) {
         for tx in queue {
             let frame = &mut frames[usize::from(tx.slot)];
-            let (_, link) = self.links.iter().find(|(id, _)| *id == tx.port).expect("a port");
-            assert!(link.up && frame.len() >= 14 && frame.len() == tx.len as usize);
-            assert!(link.takes.accepts(&frame.offload) && frame.offload.fits(frame.len()));
-            assert!(frame.offload.gso.is_some() || frame.len() <= link.mtu as usize + 22);
+            let (_, device) = self.devices.iter().find(|(id, _)| *id == tx.port).expect("a port");
+            assert!(device.up && frame.len() >= 14 && frame.len() == tx.len as usize);
+            assert!(device.takes.accepts(&frame.offload) && frame.offload.fits(frame.len()));
+            assert!(frame.offload.gso.is_some() || frame.len() <= device.mtu as usize + 22);
             self.left.insert(tx.port.number);
             if tx.last {
                 frame.set(b"another engine's frame");
@@ -176,34 +176,34 @@ impl World {
             0x082e_fa98_ec4e_6c89,
         ]);
         let (mut switch, mut workers) = Switch::new(BridgeRules::default(), 64, 1, seed);
-        let link = Link { up: true, mtu: 1500, takes: Takes::NOTHING };
+        let device = DeviceState { up: true, mtu: 1500, takes: Takes::NOTHING };
         let ids = (0..PORTS)
-            .map(|n| switch.add_port(&format!("p{n}"), PortRules::default(), link).expect("room"))
+            .map(|n| switch.add_port(&format!("p{n}"), PortRules::default(), device).expect("room"))
             .collect();
         World { switch, worker: workers.remove(0), ids }
     }
 
-    fn configure(&mut self, input: &Input) -> Vec<(PortId, Link)> {
+    fn configure(&mut self, input: &Input) -> Vec<(PortId, DeviceState)> {
         let l2cp = if input.standard { L2cp::Standard } else { L2cp::Transparent };
         self.switch.set_bridge(BridgeRules { l2cp, ..BridgeRules::default() });
-        let mut links = Vec::new();
+        let mut devices = Vec::new();
         for (&id, port) in self.ids.iter().zip(&input.ports) {
             self.switch.set_rules(id, port.rules());
-            self.switch.set_link(id, port.link());
-            links.push((id, port.link()));
+            self.switch.set_device(id, port.device());
+            devices.push((id, port.device()));
         }
         self.worker.cross();
-        assert!(self.switch.settle());
+        assert!(self.switch.crossed());
         self.switch.fdb().flush(0, |_| true);
         for &(mac, number, port) in input.known.iter().take(16) {
             let id = self.ids[usize::from(port) % PORTS];
             self.switch.add_static(host(mac), vid(number), id).expect("room");
         }
-        links
+        devices
     }
 
     fn run(&mut self, input: &Input) {
-        let links = self.configure(input);
+        let devices = self.configure(input);
         let mut copy = Frame::new();
         for frame in &input.frames {
             let id = self.ids[usize::from(frame.ingress) % PORTS];
@@ -211,7 +211,7 @@ impl World {
             let tables = self.switch.tables();
             let answer = explain(&tables, self.switch.fdb(), 1, id, &copy).expect("a port");
             let incoming = [(id, frame)].into();
-            let mut witness = Witness { incoming, links: &links, left: BTreeSet::new() };
+            let mut witness = Witness { incoming, devices: &devices, left: BTreeSet::new() };
             self.worker.turn(&mut witness, Duration::from_secs(1));
             let left: BTreeSet<String> =
                 witness.left.iter().map(|number| format!("p{number}")).collect();

@@ -1,6 +1,6 @@
 //! Configuration as a value, and a change to it as a plan.
 //!
-//! What a port is attached to (`L`) is the business of the floors above; here
+//! What a port is attached to (`A`) is the business of the floors above; here
 //! it is opaque and only compared.
 
 use std::collections::BTreeMap;
@@ -72,25 +72,25 @@ impl Default for PortRules {
 
 /// One port of a configuration.
 #[derive(Clone, PartialEq, Eq, Debug)]
-pub struct PortConfig<L> {
+pub struct PortConfig<A> {
     /// Unique in the switch.
     pub name: String,
     /// What holds for it.
     pub rules: PortRules,
     /// What it is attached to.
-    pub attachment: L,
+    pub attachment: A,
 }
 
 /// A switch's whole configuration.
 #[derive(Clone, PartialEq, Eq, Debug)]
-pub struct Config<L> {
+pub struct Config<A> {
     /// What holds for the whole switch.
     pub bridge: BridgeRules,
     /// The ports, in the user's order.
-    pub ports: Vec<PortConfig<L>>,
+    pub ports: Vec<PortConfig<A>>,
 }
 
-impl<L> Default for Config<L> {
+impl<A> Default for Config<A> {
     fn default() -> Self {
         Config { bridge: BridgeRules::default(), ports: Vec::new() }
     }
@@ -98,7 +98,7 @@ impl<L> Default for Config<L> {
 
 /// One step from a configuration to another.
 #[derive(Clone, PartialEq, Eq, Debug)]
-pub enum Action<L> {
+pub enum Action<A> {
     /// Detach and forget this port.
     RemovePort(String),
     /// The whole switch's rules become these.
@@ -106,7 +106,7 @@ pub enum Action<L> {
     /// A port's rules become these; it stays attached.
     SetRules(String, PortRules),
     /// Attach this port.
-    AddPort(PortConfig<L>),
+    AddPort(PortConfig<A>),
 }
 
 /// The steps that lead from `old` to `new`: removals first, so that names and
@@ -120,12 +120,12 @@ pub enum Action<L> {
 /// assert_eq!(plan(&Config::default(), &new), [Action::AddPort(port)]);
 /// assert_eq!(plan(&new, &new), []);
 /// ```
-pub fn plan<L: Clone + PartialEq>(old: &Config<L>, new: &Config<L>) -> Vec<Action<L>> {
-    let by_name = |config: &Config<L>| -> BTreeMap<String, PortConfig<L>> {
+pub fn plan<A: Clone + PartialEq>(old: &Config<A>, new: &Config<A>) -> Vec<Action<A>> {
+    let by_name = |config: &Config<A>| -> BTreeMap<String, PortConfig<A>> {
         config.ports.iter().map(|port| (port.name.clone(), port.clone())).collect()
     };
     let (before, after) = (by_name(old), by_name(new));
-    let stays = |port: &PortConfig<L>, other: &BTreeMap<String, PortConfig<L>>| {
+    let stays = |port: &PortConfig<A>, other: &BTreeMap<String, PortConfig<A>>| {
         other.get(&port.name).is_some_and(|twin| twin.attachment == port.attachment)
     };
 

@@ -6,12 +6,13 @@
 
 use crate::counters::{PortCounters, WorkerCounters};
 use crate::drops::Drop;
-use crate::forward::{self, Admitted, Finishing};
-use crate::frame::Frame;
-use crate::frame::checksum;
+use crate::forward::{self, Admitted, Exit};
 use crate::frame::segment::Segmenter;
+use crate::frame::{Frame, checksum};
+use crate::mac::Class;
 use crate::port::{BURST, Engine, PortId, SLOTS, Tx, TxError};
-use crate::tables::{Class, PortTable, Tables, TagEdit};
+use crate::tables::{PortTable, Tables};
+use crate::vlan::TagEdit;
 
 /// Slots for copies of frames that leave in more than one form.
 const COPIES: std::ops::Range<usize> = BURST..2 * BURST;
@@ -67,11 +68,9 @@ impl<'w, E: Engine> Delivery<'w, E> {
     /// A frame for one port is changed where it lies.
     #[inline]
     pub(crate) fn one(&mut self, slot: usize, frame: &Admitted, port: &PortTable) {
-        let edit = forward::way_out(port, frame);
-        edit_tag(&mut self.frames[slot], edit);
-        if !self.offer(slot, port, true) {
-            self.finish(&mut Form { edit, slot, finished: None, alone: true }, port);
-        }
+        let edit = port.edit(frame.vid, frame.tag);
+        self.frames[slot].edit_tag(edit);
+        self.send(&mut Form { edit, slot, checksummed: None, alone: true }, port);
     }
 
     /// A frame for several ports is copied once for each further form it leaves in.
@@ -92,7 +91,7 @@ impl<'w, E: Engine> Delivery<'w, E> {
         let mut copies: u64 = 0;
         for port in targets() {
             copies += 1;
-            forms.add(forward::way_out(port, frame), slot);
+            forms.add(port.edit(frame.vid, frame.tag), slot);
         }
         if copies == 0 {
             self.counters.port(ingress.id).drop(Drop::NoTarget);
@@ -101,10 +100,8 @@ impl<'w, E: Engine> Delivery<'w, E> {
         self.counters.work.flood_copies.add(copies - 1);
         self.make_forms(&mut forms);
         for port in targets() {
-            if let Some(form) = forms.of(forward::way_out(port, frame))
-                && !self.offer(form.slot, port, false)
-            {
-                self.finish(form, port);
+            if let Some(form) = forms.of(port.edit(frame.vid, frame.tag)) {
+                self.send(form, port);
             }
         }
     }
@@ -115,10 +112,10 @@ impl<'w, E: Engine> Delivery<'w, E> {
         let first = forms.next();
         for form in forms {
             form.slot = self.copy(form.slot);
-            edit_tag(&mut self.frames[form.slot], form.edit);
+            self.frames[form.slot].edit_tag(form.edit);
         }
         if let Some(form) = first {
-            edit_tag(&mut self.frames[form.slot], form.edit);
+            self.frames[form.slot].edit_tag(form.edit);
         }
     }
 
@@ -130,42 +127,30 @@ impl<'w, E: Engine> Delivery<'w, E> {
         place
     }
 
-    /// Offers a frame to a port as it lies. `false` when the port would let it
-    /// out, but its device does not take it so.
+    /// Sends a frame by a port in this form of it.
     #[inline]
-    fn offer(&mut self, slot: usize, port: &PortTable, last: bool) -> bool {
-        let frame = &self.frames[slot];
-        match forward::check_egress(port, frame) {
-            Ok(()) if forward::is_taken(port, frame) => {
-                self.enqueue(Tx { last, ..Tx::new(port.id, slot, frame.len()) });
-                true
+    fn send(&mut self, form: &mut Form, port: &PortTable) {
+        let frame = &self.frames[form.slot];
+        match forward::leave(port, frame) {
+            Ok(Exit::AsItIs) => {
+                let len = frame.len();
+                self.enqueue(Tx { last: form.alone, ..Tx::new(port.id, form.slot, len) });
             }
-            Ok(()) => false,
-            Err(reason) => {
-                self.counters.port(port.id).drop(reason);
-                true
-            }
-        }
-    }
-
-    /// Does in software what the port's device does not.
-    #[inline(never)]
-    fn finish(&mut self, form: &mut Form, port: &PortTable) {
-        match forward::finishing(&self.frames[form.slot]) {
-            Ok(Finishing::Checksum) => self.finish_checksum(form, port),
-            Ok(Finishing::Cut(segmenter)) => self.segment(form.slot, port, segmenter),
+            Ok(Exit::Checksum) => self.send_checksummed(form, port),
+            Ok(Exit::Cut(segmenter)) => self.send_segments(form.slot, port, segmenter),
             Err(reason) => self.counters.port(port.id).drop(reason),
         }
     }
 
-    /// Finishes a frame's checksum, once for all ports that take this form of it.
-    fn finish_checksum(&mut self, form: &mut Form, port: &PortTable) {
-        let slot = match form.finished {
+    /// Sends a frame with its checksum computed, once for all ports that need this form so.
+    #[cold]
+    fn send_checksummed(&mut self, form: &mut Form, port: &PortTable) {
+        let slot = match form.checksummed {
             Some(slot) => slot,
             None if form.alone => form.slot,
             None => self.copy(form.slot),
         };
-        form.finished = Some(slot);
+        form.checksummed = Some(slot);
         let frame = &mut self.frames[slot];
         if checksum::finish(frame) {
             let tx = Tx::new(port.id, slot, frame.len());
@@ -187,7 +172,7 @@ impl<'w, E: Engine> Delivery<'w, E> {
     /// Cuts a super-frame for a port that takes none (rule 19), as many segments
     /// at a time as there are slots.
     #[cold]
-    fn segment(&mut self, slot: usize, port: &PortTable, mut segmenter: Segmenter) {
+    fn send_segments(&mut self, slot: usize, port: &PortTable, mut segmenter: Segmenter) {
         self.counters.work.made_frames.add(segmenter.count() as u64 - 1);
         let mut more = true;
         while more {
@@ -239,8 +224,8 @@ struct Form {
     edit: TagEdit,
     /// Where it lies.
     slot: usize,
-    /// Where it lies with its checksum finished, once a port needed that.
-    finished: Option<usize>,
+    /// Where it lies with its checksum computed, once a port needed that.
+    checksummed: Option<usize>,
     /// No other port gets the frame.
     alone: bool,
 }
@@ -257,7 +242,7 @@ impl Forms {
                 Some(form) if form.edit == edit => return,
                 Some(_) => {}
                 None => {
-                    *place = Some(Form { edit, slot, finished: None, alone: false });
+                    *place = Some(Form { edit, slot, checksummed: None, alone: false });
                     return;
                 }
             }
@@ -270,15 +255,5 @@ impl Forms {
 
     fn of(&mut self, edit: TagEdit) -> Option<&mut Form> {
         self.used().find(|form| form.edit == edit)
-    }
-}
-
-#[inline]
-pub(crate) fn edit_tag(frame: &mut Frame, edit: TagEdit) {
-    match edit {
-        TagEdit::Keep => {}
-        TagEdit::Pop => frame.pop_tag(),
-        TagEdit::Push(tag) => frame.push_tag(tag.tpid.get(), tag.tci.0),
-        TagEdit::Rewrite(tag) => frame.write_tag(tag.tpid.get(), tag.tci.0),
     }
 }

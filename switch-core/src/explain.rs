@@ -3,15 +3,14 @@
 //! Nothing is learned, counted or sent.
 
 use crate::config::L2cp;
-use crate::delivery::edit_tag;
 use crate::drops::Drop;
-use crate::fdb::{Fdb, Key, Learned};
-use crate::forward::{self, Admitted, Finishing, Target};
+use crate::fdb::{Fdb, Key, Learned, Sought};
+use crate::forward::{self, Admitted, Exit, Stations, Target};
 use crate::frame::Frame;
-use crate::mac::Mac;
+use crate::mac::{Class, Mac};
 use crate::port::PortId;
-use crate::tables::{Class, PortTable, Tables, TagEdit};
-use crate::vlan::{Vid, VlanMode};
+use crate::tables::{PortTable, Tables};
+use crate::vlan::{TagEdit, Vid, VlanMode};
 
 /// One way a frame goes out.
 #[derive(Clone, PartialEq, Eq, Debug)]
@@ -54,6 +53,32 @@ pub fn explain(
     Some(answer)
 }
 
+/// The FDB as it would be after the frame: asked, and left as it is.
+struct Supposed<'f> {
+    fdb: &'f Fdb,
+    now: u32,
+    /// What learning the source would do, once asked, and where it would be then.
+    learned: Option<Learned>,
+    source: Option<(Key, PortId)>,
+}
+
+impl Stations for Supposed<'_> {
+    fn learn(&mut self, src: &Sought, port: PortId, limit: u32) {
+        let learned = self.fdb.would_learn(src.key(), port, limit);
+        if matches!(learned, Learned::Known | Learned::New | Learned::Moved(_)) {
+            self.source = Some((src.key(), port));
+        }
+        self.learned = Some(learned);
+    }
+
+    fn find(&mut self, dst: &Sought) -> Option<PortId> {
+        match self.source {
+            Some((source, port)) if source == dst.key() => Some(port),
+            _ => self.fdb.lookup(dst, self.now),
+        }
+    }
+}
+
 struct Walk<'w> {
     tables: &'w Tables,
     fdb: &'w Fdb,
@@ -80,12 +105,14 @@ impl Walk<'_> {
         if self.tables.bridge.l2cp == L2cp::Transparent && forward::is_reserved(dst_mac) {
             self.say(format!("{dst_mac} is a reserved address; this switch is a wire to it"));
         }
-        if self.learn(src) && src == dst {
+        let mut stations = Supposed { fdb: self.fdb, now: self.now, learned: None, source: None };
+        let addresses = [self.fdb.seek(src), self.fdb.seek(dst)];
+        let decided = forward::decide(self.tables, &mut stations, self.port, frame.vid, &addresses);
+        self.say_learned(src.mac(), stations.learned);
+        if src == dst && stations.source.is_some() {
             self.say("the destination is the source itself".into());
-            return Err(Drop::SamePort);
         }
-        let dst = self.fdb.seek(dst);
-        match forward::resolve(self.tables, self.fdb, self.now, self.port, frame.vid, &dst)? {
+        match decided? {
             Target::One(target) => {
                 self.say(format!("destination {dst_mac} is known on port {}", target.name));
                 self.leave(target, &frame)
@@ -94,28 +121,25 @@ impl Walk<'_> {
         }
     }
 
-    /// Says what the source teaches; whether it is then known on the ingress port.
-    fn learn(&mut self, key: Key) -> bool {
-        let src = key.mac();
-        if !forward::learns(self.port) {
-            let why =
-                if self.port.link.up { "the port's learning is off" } else { "the port is down" };
-            self.say(format!("source {src} is not learned: {why}"));
-            return false;
-        }
-        let limit = self.port.rules.mac_limit;
+    /// Says what the source teaches.
+    fn say_learned(&mut self, src: Mac, learned: Option<Learned>) {
         let name = |id: PortId| self.tables.port(id).map_or("a removed port", |port| &port.name);
-        let learned = self.fdb.would_learn(key, self.port.id, limit);
         let text = match learned {
-            Learned::Known => "is known on this port".to_owned(),
-            Learned::New => "is new and is learned on this port".to_owned(),
-            Learned::Moved(from) => format!("moves here from port {}", name(from)),
-            Learned::Static(at) => format!("stays on port {}: its entry is static", name(at)),
-            Learned::Limited => format!("is not learned: the port holds its mac-limit of {limit}"),
-            Learned::Full => "is not learned: the table is full".to_owned(),
+            None if self.port.device.up => "is not learned: the port's learning is off".to_owned(),
+            None => "is not learned: the port is down".to_owned(),
+            Some(Learned::Known) => "is known on this port".to_owned(),
+            Some(Learned::New) => "is new and is learned on this port".to_owned(),
+            Some(Learned::Moved(from)) => format!("moves here from port {}", name(from)),
+            Some(Learned::Static(at)) => {
+                format!("stays on port {}: its entry is static", name(at))
+            }
+            Some(Learned::Limited) => {
+                let limit = self.port.rules.mac_limit;
+                format!("is not learned: the port holds its mac-limit of {limit}")
+            }
+            Some(Learned::Full) => "is not learned: the table is full".to_owned(),
         };
         self.say(format!("source {src} {text}"));
-        matches!(learned, Learned::Known | Learned::New | Learned::Moved(_))
     }
 
     fn flood(&mut self, frame: &Admitted, dst: Mac, class: Class) -> Result<(), Drop> {
@@ -149,7 +173,7 @@ impl Walk<'_> {
     /// Why a flooded frame leaves a member of its VLAN out.
     fn why_not(&self, member: &PortTable, class: Class) -> &'static str {
         match class {
-            _ if !member.link.up => "it is down",
+            _ if !member.device.up => "it is down",
             _ if member.rules.isolated && self.port.rules.isolated => "both ports are isolated",
             Class::UnknownUnicast => "its flood is off",
             Class::Multicast => "its mcast-flood is off",
@@ -158,15 +182,13 @@ impl Walk<'_> {
     }
 
     fn leave(&mut self, target: &PortTable, frame: &Admitted) -> Result<(), Drop> {
-        let edit = forward::way_out(target, frame);
+        let edit = target.edit(frame.vid, frame.tag);
         self.copy.copy_from(self.frame);
-        edit_tag(&mut self.copy, edit);
-        forward::check_egress(target, &self.copy)?;
-        let finish = match forward::finishing(&self.copy) {
-            _ if forward::is_taken(target, &self.copy) => String::new(),
-            Ok(Finishing::Checksum) => ", its checksum finished".to_owned(),
-            Ok(Finishing::Cut(cut)) => format!(", cut into {} frames", cut.count()),
-            Err(reason) => return Err(reason),
+        self.copy.edit_tag(edit);
+        let finish = match forward::leave(target, &self.copy)? {
+            Exit::AsItIs => String::new(),
+            Exit::Checksum => ", its checksum computed".to_owned(),
+            Exit::Cut(cut) => format!(", cut into {} frames", cut.count()),
         };
         let (tag, words) = match edit {
             TagEdit::Keep if frame.tag.is_some() => ("kept".to_owned(), "its tag kept".to_owned()),

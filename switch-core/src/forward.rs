@@ -1,20 +1,23 @@
-//! A frame's whole journey, rule by rule.
+//! A frame's whole way through the switch, rule by rule.
 //!
-//! [`admit`] decides whether a frame may come in and to which VLAN it belongs;
-//! [`learn`] notes where its source is, [`resolve`] decides where it goes, and
-//! [`way_out`] how it leaves a port. None of them moves a byte: the
-//! [`worker`](crate::worker) does, and [`explain`](crate::explain) puts the same
-//! answers into words.
+//! 1. [`admit`]: may it come in, and to which VLAN does it belong?
+//! 2. [`decide`]: learn its source, then look up its destination: one port, or a flood.
+//! 3. For each port it goes to: [`PortTable::edit`] its tag, then [`leave`]: may it go
+//!    out in this form, and what must software do to it first?
+//!
+//! None of them changes or sends a frame. The [`worker`](crate::worker) does so by
+//! their answers, and [`explain`](crate::explain) puts the same answers into words.
 //! Rule numbers are those of `docs/forwarding.md`.
 
 use crate::config::L2cp;
 use crate::drops::Drop;
-use crate::fdb::{Fdb, Key, Learned, Sought};
+use crate::fdb::{Fdb, Key, Sought};
 use crate::frame::segment::{self, Segmenter};
 use crate::frame::{Checksum, Frame, Offload};
-use crate::mac::Mac;
-use crate::tables::{Class, PortTable, Tables, Tag, TagEdit};
-use crate::vlan::{Tci, Tpid, Vid, VlanMode};
+use crate::mac::{Class, Mac};
+use crate::port::PortId;
+use crate::tables::{PortTable, Tables};
+use crate::vlan::{Tag, Tci, Tpid, Vid, VlanMode};
 
 /// Bytes of an Ethernet header: two addresses and an EtherType.
 pub const HEADER: usize = 14;
@@ -162,39 +165,60 @@ pub(crate) fn is_reserved(dst: Mac) -> bool {
     dst.to_u64() & !0xf == RESERVED_BLOCK
 }
 
-/// Learns where the frame from `src` came in. Rules 1–4 and 9.
-#[inline]
-pub fn learn(fdb: &Fdb, now: u32, port: &PortTable, src: &Sought) -> Option<Learned> {
-    learns(port).then(|| fdb.learn(src, port.id, port.rules.mac_limit, now))
+/// What deciding asks of the FDB.
+pub trait Stations {
+    /// Learns that `src` is behind `port`, which may hold `limit` addresses (0: any number).
+    fn learn(&mut self, src: &Sought, port: PortId, limit: u32);
+
+    /// The port that `dst` is behind.
+    fn find(&mut self, dst: &Sought) -> Option<PortId>;
 }
 
-/// Whether frames that come in by a port teach anything. Those that it took in
-/// before it went down do not: its entries are flushed (rule 8).
-#[inline]
-pub(crate) fn learns(port: &PortTable) -> bool {
-    port.rules.learning && port.link.up
+/// The FDB itself, at one moment.
+pub struct Now<'f> {
+    /// The table.
+    pub fdb: &'f Fdb,
+    /// The second at which sources are seen.
+    pub seen: u32,
+    /// The second by which entries have expired: no later than `seen`.
+    pub expiry: u32,
 }
 
-/// Where a frame goes. Rules 5 and 6.
+impl Stations for Now<'_> {
+    #[inline]
+    fn learn(&mut self, src: &Sought, port: PortId, limit: u32) {
+        self.fdb.learn(src, port, limit, self.seen);
+    }
+
+    #[inline]
+    fn find(&mut self, dst: &Sought) -> Option<PortId> {
+        self.fdb.lookup(dst, self.expiry)
+    }
+}
+
+/// Where a frame goes that came in by `ingress`; its source is learned first.
+/// Rules 1-6, 8 and 9.
 ///
 /// # Errors
-/// The reason it is dropped. A flood that reaches nobody is found only when it is delivered.
+/// The reason it is dropped. That a flood reaches no port is found only when it is delivered.
 #[inline]
-pub fn resolve<'t>(
+pub fn decide<'t>(
     tables: &'t Tables,
-    fdb: &Fdb,
-    now: u32,
+    stations: &mut impl Stations,
     ingress: &PortTable,
     vid: Vid,
-    dst: &Sought,
+    [src, dst]: &[Sought; 2],
 ) -> Result<Target<'t>, Drop> {
+    if ingress.learns() {
+        stations.learn(src, ingress.id, ingress.rules.mac_limit);
+    }
     let mac = dst.key().mac();
     if mac.is_group() {
         let class = if mac.is_broadcast() { Class::Broadcast } else { Class::Multicast };
         return Ok(Target::Flood(class));
     }
     // An entry for a port that is no more counts as none.
-    let known = fdb.lookup(dst, now).and_then(|id| tables.port(id));
+    let known = stations.find(dst).and_then(|id| tables.port(id));
     let Some(port) = known else { return Ok(Target::Flood(Class::UnknownUnicast)) };
     if port.id == ingress.id {
         return Err(Drop::SamePort);
@@ -220,50 +244,40 @@ pub fn flood_targets<'t>(
     tables.flood_set(vid, class).filter(move |port| port.id != ingress.id && !kept_apart(port))
 }
 
-/// What has to be done to a frame's tag so that it may leave by `port` (rules 11–16).
-#[inline]
-pub fn way_out(port: &PortTable, frame: &Admitted) -> TagEdit {
-    port.edit(frame.vid, frame.tag)
+/// How a frame goes out by a port.
+pub enum Exit {
+    /// The port's device takes it as it is.
+    AsItIs,
+    /// Its checksum is computed first.
+    Checksum,
+    /// It is cut into segments.
+    Cut(Segmenter),
 }
 
-/// Whether a frame, in the form it leaves in, may go out by `port`. Rules 5 and 18.
+/// How a frame, in the form it leaves in, goes out by `port`. Rules 5, 18 and 19.
 ///
 /// # Errors
 /// The reason this copy is dropped.
 #[inline]
-pub fn check_egress(port: &PortTable, frame: &Frame) -> Result<(), Drop> {
-    if !port.link.up {
+pub fn leave(port: &PortTable, frame: &Frame) -> Result<Exit, Drop> {
+    if !port.device.up {
         return Err(Drop::PortDown);
     }
-    let mtu = port.link.mtu as usize;
+    let mtu = port.device.mtu as usize;
     if frame.len() > mtu + HEADER && payload_len(frame) > mtu {
         return Err(Drop::TooBig);
     }
-    Ok(())
+    if port.device.takes.accepts(&frame.offload) {
+        return Ok(Exit::AsItIs);
+    }
+    in_software(frame)
 }
 
-/// Whether a port's device takes a frame as it is. Rule 19.
-#[inline]
-pub fn is_taken(port: &PortTable, frame: &Frame) -> bool {
-    port.link.takes.accepts(&frame.offload)
-}
-
-/// What software does to a frame for a device that does not.
-pub enum Finishing {
-    /// Works out its checksum.
-    Checksum,
-    /// Cuts it into segments.
-    Cut(Segmenter),
-}
-
-/// What a frame needs that a device does not take as it is. Rule 19.
-///
-/// # Errors
-/// When it is a super-frame that cannot be cut.
-pub fn finishing(frame: &Frame) -> Result<Finishing, Drop> {
+/// What software does to a frame for a device that does not take it as it is.
+fn in_software(frame: &Frame) -> Result<Exit, Drop> {
     match frame.offload.gso {
-        Some(_) => Segmenter::new(frame).map(Finishing::Cut).ok_or(Drop::BadSegments),
-        None => Ok(Finishing::Checksum),
+        Some(_) => Segmenter::new(frame).map(Exit::Cut).ok_or(Drop::BadSegments),
+        None => Ok(Exit::Checksum),
     }
 }
 

@@ -8,6 +8,7 @@
 
 pub mod config;
 pub mod counters;
+mod crossing;
 mod delivery;
 pub mod drops;
 pub mod explain;

@@ -107,6 +107,17 @@ impl FromStr for Mac {
     }
 }
 
+/// What kind of destination a flooded frame has.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Class {
+    /// A unicast address no entry is known for.
+    UnknownUnicast,
+    /// A group address other than broadcast.
+    Multicast,
+    /// ff:ff:ff:ff:ff:ff.
+    Broadcast,
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

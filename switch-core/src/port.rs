@@ -87,6 +87,17 @@ pub enum TxError {
     Refused,
 }
 
+/// A port's device as it is now.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct DeviceState {
+    /// Whether it carries frames.
+    pub up: bool,
+    /// The netdev's MTU in bytes.
+    pub mtu: u32,
+    /// What it takes unfinished.
+    pub takes: Takes,
+}
+
 /// One attachment point, seen from the data plane.
 pub trait Port: Send {
     /// Fills `into` from the front and returns how many frames it filled; 0

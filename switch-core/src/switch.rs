@@ -1,43 +1,24 @@
 //! The control side: changes the tables, hands them to the workers, tidies up behind.
 //!
 //! A change takes two steps. The call makes it and publishes new tables;
-//! [`Switch::settle`] returns `true` once every worker has begun a turn with
+//! [`Switch::crossed`] returns `true` once every worker has begun a turn with
 //! them, and then does what had to wait for that: flushing entries, folding a
 //! removed port's counters, freeing its number. Until then workers may still
 //! learn and count by the old tables.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
 
 use arc_swap::ArcSwap;
-use crossbeam::utils::CachePadded;
 
 use crate::config::{BridgeRules, PortRules};
 use crate::counters::{PortTotals, WorkerCounters};
+use crate::crossing::{Crossing, Shared};
 use crate::fdb::{Entry, Fdb, FdbStats, Key, Seed, TableFull};
 use crate::mac::Mac;
-use crate::port::{MAX_PORTS, PortId};
-use crate::tables::{Link, PortTable, Tables};
+use crate::port::{DeviceState, MAX_PORTS, PortId};
+use crate::tables::{PortTable, Tables};
 use crate::vlan::{Vid, VlanMode};
 use crate::worker::Worker;
-
-/// What all workers and the control side share.
-pub(crate) struct Shared {
-    pub(crate) tables: Arc<ArcSwap<Tables>>,
-    pub(crate) fdb: Fdb,
-}
-
-/// The newest version of the tables a worker has begun a turn with.
-pub(crate) struct Crossing(CachePadded<AtomicU64>);
-
-impl Crossing {
-    #[inline]
-    pub(crate) fn crossed(&self, version: u64) {
-        if self.0.load(Ordering::Relaxed) != version {
-            self.0.store(version, Ordering::Release);
-        }
-    }
-}
 
 /// The control side of a switch.
 pub struct Switch {
@@ -112,10 +93,7 @@ impl Switch {
         let fdb = Fdb::new(fdb_capacity, bridge.ageing, seed);
         let shared = Arc::new(Shared { tables, fdb });
         let parts: Vec<_> = (0..workers)
-            .map(|_| {
-                let crossing = Arc::new(Crossing(CachePadded::new(AtomicU64::new(0))));
-                (Arc::new(WorkerCounters::new()), crossing)
-            })
+            .map(|_| (Arc::new(WorkerCounters::new()), Arc::new(Crossing::new())))
             .collect();
         let made = parts
             .iter()
@@ -146,7 +124,7 @@ impl Switch {
         &mut self,
         name: &str,
         rules: PortRules,
-        link: Link,
+        device: DeviceState,
     ) -> Result<PortId, NoNumber> {
         let is_free = |number: &usize| {
             self.ports.get(*number).is_none_or(Option::is_none)
@@ -160,12 +138,12 @@ impl Switch {
         let generation = self.generations[number];
         self.generations[number] = generation.wrapping_add(1);
         let id = PortId { number: number as u16, generation };
-        self.ports[number] = Some(PortTable::new(id, name, rules, link));
+        self.ports[number] = Some(PortTable::new(id, name, rules, device));
         self.publish();
         Ok(id)
     }
 
-    /// Takes a port out. Its entries go and its number is free when the change has settled.
+    /// Takes a port out. Its entries go and its number is free once all workers have crossed.
     pub fn remove_port(&mut self, id: PortId) {
         if self.port_mut(id).is_none() {
             return;
@@ -176,7 +154,7 @@ impl Switch {
         self.publish();
     }
 
-    /// Gives a port other rules. Its entries in VLANs it leaves go when the change has settled (rule 8).
+    /// Gives a port other rules. Its entries in VLANs it leaves go once all workers have crossed (rule 8).
     pub fn set_rules(&mut self, id: PortId, rules: PortRules) {
         let Some(port) = self.port_mut(id) else { return };
         let mode = rules.vlan.clone();
@@ -189,13 +167,13 @@ impl Switch {
     }
 
     /// Notes a device's new state. When it went down, the port's dynamic entries go (rule 8).
-    pub fn set_link(&mut self, id: PortId, link: Link) {
+    pub fn set_device(&mut self, id: PortId, device: DeviceState) {
         let Some(port) = self.port_mut(id) else { return };
-        if port.link == link {
+        if port.device == device {
             return;
         }
-        let went_down = port.link.up && !link.up;
-        port.link = link;
+        let went_down = port.device.up && !device.up;
+        port.device = device;
         if went_down {
             self.waiting.push(Chore::FlushPort(id));
         }
@@ -212,10 +190,8 @@ impl Switch {
     /// Whether every worker works by the newest tables. When they do, this also
     /// does what had to wait for it. Call it again until it says so; a worker
     /// that sleeps has to be woken for its next turn.
-    pub fn settle(&mut self) -> bool {
-        let crossed =
-            |(_, crossing): &(_, Arc<Crossing>)| crossing.0.load(Ordering::Acquire) == self.version;
-        if !self.workers.iter().all(crossed) {
+    pub fn crossed(&mut self) -> bool {
+        if !self.workers.iter().all(|(_, crossing)| crossing.has_reached(self.version)) {
             return false;
         }
         self.outdated.clear();

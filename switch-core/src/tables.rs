@@ -7,20 +7,9 @@
 use hashbrown::HashMap;
 
 use crate::config::{BridgeRules, PortRules};
-use crate::frame::Takes;
-use crate::port::PortId;
-use crate::vlan::{Allowed, Tci, Tpid, Vid, VlanMode};
-
-/// A port's device as it is now.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub struct Link {
-    /// Whether it carries frames.
-    pub up: bool,
-    /// The netdev's MTU in bytes.
-    pub mtu: u32,
-    /// What it takes unfinished.
-    pub takes: Takes,
-}
+use crate::mac::Class;
+use crate::port::{DeviceState, PortId};
+use crate::vlan::{Allowed, Tag, TagEdit, Tci, Tpid, Vid, VlanMode};
 
 /// One port, as the hot path sees it.
 #[derive(Clone, Debug)]
@@ -32,7 +21,7 @@ pub struct PortTable {
     /// What the user set; changed by [`PortTable::set_rules`].
     pub rules: PortRules,
     /// What its device says.
-    pub link: Link,
+    pub device: DeviceState,
     /// The VLAN whose frames leave without a tag of the port's.
     pvid: Option<Vid>,
     /// The tag that frames of all other VLANs leave with.
@@ -41,9 +30,9 @@ pub struct PortTable {
 
 impl PortTable {
     /// A port of these rules.
-    pub fn new(id: PortId, name: &str, rules: PortRules, link: Link) -> PortTable {
+    pub fn new(id: PortId, name: &str, rules: PortRules, device: DeviceState) -> PortTable {
         let (pvid, tpid) = (rules.vlan.pvid(), rules.vlan.tpid());
-        PortTable { id, name: name.to_owned(), rules, link, pvid, tpid }
+        PortTable { id, name: name.to_owned(), rules, device, pvid, tpid }
     }
 
     /// Gives the port other rules.
@@ -64,8 +53,15 @@ impl PortTable {
         self.pvid == Some(vid)
     }
 
-    /// What has to be done to a frame's tag so that it may leave this port, a
-    /// member of its VLAN. PCP and DEI are kept (rule 16).
+    /// Whether frames that come in teach anything. Those that the port took in
+    /// before it went down do not: its entries are flushed (rule 8).
+    #[inline]
+    pub fn learns(&self) -> bool {
+        self.rules.learning && self.device.up
+    }
+
+    /// What is done to a frame's tag so that it may leave by this port, a member
+    /// of its VLAN (rules 11-16). PCP and DEI are kept.
     #[inline]
     pub fn edit(&self, vid: Vid, came: Option<Tag>) -> TagEdit {
         if self.is_untagged(vid) {
@@ -81,39 +77,6 @@ impl PortTable {
             Some(_) => TagEdit::Rewrite(new),
         }
     }
-}
-
-/// A frame's tag, as the ingress port recognised it.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub struct Tag {
-    /// Its TPID.
-    pub tpid: Tpid,
-    /// PCP, DEI and VID; a VID of 0 makes it a priority tag.
-    pub tci: Tci,
-}
-
-/// What has to be done to a frame's tag on one way out.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub enum TagEdit {
-    /// Nothing.
-    Keep,
-    /// Take the tag out.
-    Pop,
-    /// Put this tag in.
-    Push(Tag),
-    /// Write this tag over the one there.
-    Rewrite(Tag),
-}
-
-/// What kind of destination a flooded frame has.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub enum Class {
-    /// A unicast address no entry is known for.
-    UnknownUnicast,
-    /// A group address other than broadcast.
-    Multicast,
-    /// ff:ff:ff:ff:ff:ff.
-    Broadcast,
 }
 
 /// The ports that take flooded frames of one VLAN, by class.
@@ -209,7 +172,7 @@ impl Tables {
         let of = |takes: fn(&PortRules) -> bool| -> Box<[u16]> {
             let wanted = |number: &u16| {
                 let port = self.ports[usize::from(*number)].as_ref();
-                port.is_some_and(|port| port.link.up && takes(&port.rules))
+                port.is_some_and(|port| port.device.up && takes(&port.rules))
             };
             members.iter().copied().filter(wanted).collect()
         };

@@ -12,13 +12,13 @@ use std::time::Duration;
 use arc_swap::{ArcSwap, Cache};
 
 use crate::counters::WorkerCounters;
+use crate::crossing::{Crossing, Shared};
 use crate::delivery::{Delivery, Out};
 use crate::drops::Drop;
 use crate::fdb::{Key, Sought};
-use crate::forward::{self, Admitted, Target};
+use crate::forward::{self, Admitted, Now, Target};
 use crate::frame::Frame;
 use crate::port::{BURST, Burst, Engine};
-use crate::switch::{Crossing, Shared};
 use crate::tables::{PortTable, Tables};
 
 /// The switch on one core.
@@ -131,7 +131,7 @@ impl Worker {
     /// first. For a worker that has slept since a change.
     pub fn cross(&mut self) {
         let version = self.tables.load().version;
-        self.crossing.crossed(version);
+        self.crossing.report(version);
     }
 
     /// One turn at time `now` (since any fixed moment). Returns how many frames it received.
@@ -179,14 +179,16 @@ impl Worker {
         let Arrivals { admitted, keys, sought } = &mut **arrivals;
         fdb.approach(keys[..count].as_flattened(), sought[..count].as_flattened_mut());
 
+        let mut stations = Now { fdb, seen: now, expiry };
         let mut delivery = Delivery::new(tables, counters, out, engine, frames);
         for run in runs {
             let Some(ingress) = tables.port(run.ingress) else { continue };
             for slot in run.slots() {
-                let [src, dst] = &sought[slot];
                 let decided = admitted[slot].as_ref().map_err(|reason| *reason).and_then(|frame| {
-                    forward::learn(fdb, now, ingress, src);
-                    Ok((frame, forward::resolve(tables, fdb, expiry, ingress, frame.vid, dst)?))
+                    let addresses = &sought[slot];
+                    let target =
+                        forward::decide(tables, &mut stations, ingress, frame.vid, addresses)?;
+                    Ok((frame, target))
                 });
                 match decided {
                     Ok((frame, Target::One(port))) => delivery.one(slot, frame, port),

@@ -59,7 +59,7 @@ pub(crate) struct KindRow {
     /// A placeholder for the target; in brackets where it may be left out.
     pub target: &'static str,
     pub help: &'static str,
-    link: fn(&Draft) -> Result<Kind, Mistake>,
+    kind: fn(&Draft) -> Result<Kind, Mistake>,
 }
 
 /// Every kind of port.
@@ -69,19 +69,19 @@ pub(crate) static KINDS: [KindRow; 3] = [
         target: "[:NETDEV]",
         help: "a TAP that the switch makes, its netdev for a namespace or the host; \
                NETDEV is the port's name unless given",
-        link: tap,
+        kind: tap,
     },
     KindRow {
         name: "macvtap",
         target: ":NETDEV",
         help: "a macvtap that the switch makes on the lower netdev NETDEV",
-        link: macvtap,
+        kind: macvtap,
     },
     KindRow {
         name: "fd",
         target: ":NUMBER",
         help: "an open TAP or macvtap descriptor inherited from the caller",
-        link: fd,
+        kind: fd,
     },
 ];
 
@@ -133,7 +133,7 @@ impl Draft {
         };
         self.check_netdev()?;
         let attachment = Attachment {
-            kind: (kind.link)(self)?,
+            kind: (kind.kind)(self)?,
             netns: self.netns.clone(),
             ifname: self.ifname.clone(),
             addr: self.addr.clone(),

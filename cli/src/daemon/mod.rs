@@ -254,10 +254,10 @@ impl Daemon {
     }
 
     /// Waits until every worker works by the newest tables.
-    fn settle(&mut self) {
+    fn await_crossing(&mut self) {
         let mut looks = 0;
         self.workers.wake();
-        while !self.switch.settle() {
+        while !self.switch.crossed() {
             looks += 1;
             match looks {
                 0..EAGER_LOOKS => std::thread::yield_now(),

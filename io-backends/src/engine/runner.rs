@@ -201,7 +201,7 @@ mod tests {
     use switch_core::fdb::Seed;
 
     #[test]
-    fn an_idle_runner_sleeps_settles_and_stops() {
+    fn an_idle_runner_sleeps_crosses_and_stops() {
         let (mut switch, mut workers) =
             Switch::new(BridgeRules::default(), 64, 1, Seed([1, 2, 3, 4]));
         let (gone, lost) = unbounded();
@@ -211,7 +211,7 @@ mod tests {
         switch.set_bridge(BridgeRules { ageing: 10, ..BridgeRules::default() });
         runner.wake();
         let deadline = Instant::now() + Duration::from_secs(10);
-        while !switch.settle() {
+        while !switch.crossed() {
             assert!(Instant::now() < deadline, "the worker never crossed");
             std::thread::yield_now();
         }

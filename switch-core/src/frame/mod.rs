@@ -5,6 +5,8 @@ pub mod segment;
 
 use std::fmt;
 
+use crate::vlan::TagEdit;
+
 /// Bytes free before a received frame: a virtio-net header (12), two pushed
 /// tags (8), and what rounds the frame's start to a cache line.
 pub const HEADROOM: usize = 64;
@@ -273,6 +275,17 @@ impl Frame {
         self.start += 4;
         self.len -= 4;
         self.offload.shift(-4);
+    }
+
+    /// Does to the frame's tag what `edit` says.
+    #[inline]
+    pub fn edit_tag(&mut self, edit: TagEdit) {
+        match edit {
+            TagEdit::Keep => {}
+            TagEdit::Pop => self.pop_tag(),
+            TagEdit::Push(tag) => self.push_tag(tag.tpid.get(), tag.tci.0),
+            TagEdit::Rewrite(tag) => self.write_tag(tag.tpid.get(), tag.tci.0),
+        }
     }
 
     /// Overwrites the tag behind the source address.

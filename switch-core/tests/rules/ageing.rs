@@ -6,7 +6,7 @@ use switch_core::config::{BridgeRules, PortRules};
 use switch_core::{Mac, PortId, Vid};
 
 use crate::frames::Spec;
-use crate::lab::{LINK, Lab};
+use crate::lab::{DEVICE, Lab};
 
 const A: Mac = Mac::new([2, 0, 0, 0, 0, 0xa]);
 const B: Mac = Mac::new([2, 0, 0, 0, 0, 0xb]);
@@ -18,7 +18,7 @@ const fn ms(milliseconds: u64) -> Duration {
 
 fn lab() -> (Lab, [PortId; 3]) {
     let mut lab = Lab::new(BridgeRules::default(), 64);
-    let ports = ["a", "b", "c"].map(|name| lab.add(name, PortRules::default(), LINK));
+    let ports = ["a", "b", "c"].map(|name| lab.add(name, PortRules::default(), DEVICE));
     (lab, ports)
 }
 
@@ -52,7 +52,7 @@ fn an_entry_is_never_out_of_use_early_and_at_most_two_seconds_late() {
 fn the_shortest_ageing_time_holds_too() {
     let (mut lab, [a, ..]) = lab();
     lab.switch.set_bridge(BridgeRules { ageing: 10, ..BridgeRules::default() });
-    lab.settle();
+    lab.cross();
     lab.now = ms(20_999);
     say(&lab, a, A, B);
     lab.run();

@@ -8,17 +8,18 @@ use std::time::Duration;
 use switch_core::config::{BridgeRules, PortRules};
 use switch_core::fdb::{Entry, Seed};
 use switch_core::frame::Takes;
+use switch_core::port::DeviceState;
 use switch_core::port::{Port, PortFault, TxError};
 use switch_core::ports::memory::{MemoryHost, MemoryPort, Wire, cable};
 use switch_core::ports::round_robin::RoundRobin;
-use switch_core::tables::{Link, PortTable};
+use switch_core::tables::PortTable;
 use switch_core::{Frame, PortId, Switch, Worker};
 
 /// Frames a cable holds in each direction.
 const DEPTH: usize = 2048;
 
-/// An up link with the usual MTU that takes only finished frames.
-pub const LINK: Link = Link { up: true, mtu: 1500, takes: Takes::NOTHING };
+/// An up device with the usual MTU that takes only finished frames.
+pub const DEVICE: DeviceState = DeviceState { up: true, mtu: 1500, takes: Takes::NOTHING };
 
 /// What a port's device does instead of sending.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -99,38 +100,38 @@ impl Lab {
     }
 
     /// Adds a port on a cable.
-    pub fn add(&mut self, name: &str, rules: PortRules, link: Link) -> PortId {
-        let id = self.switch.add_port(name, rules, link).expect("a free number");
-        let (port, host) = cable(DEPTH, link.takes);
+    pub fn add(&mut self, name: &str, rules: PortRules, device: DeviceState) -> PortId {
+        let id = self.switch.add_port(name, rules, device).expect("a free number");
+        let (port, host) = cable(DEPTH, device.takes);
         let fault = Arc::new(AtomicU8::new(Fault::None as u8));
         self.engine.add(id, Box::new(Faulty { port, fault: Arc::clone(&fault) }));
         self.plugs.push(Plug { id, host, fault });
-        self.settle();
+        self.cross();
         id
     }
 
     /// Takes a port out, its cable with it.
     pub fn remove(&mut self, id: PortId) {
         self.switch.remove_port(id);
-        self.settle();
+        self.cross();
         self.engine.remove(id);
         self.plugs.retain(|plug| plug.id != id);
     }
 
     /// Lets the worker take the newest tables and the control side finish the change.
-    pub fn settle(&mut self) {
+    pub fn cross(&mut self) {
         self.worker.cross();
-        assert!(self.switch.settle(), "the only worker has crossed");
+        assert!(self.switch.crossed(), "the only worker has crossed");
     }
 
     pub fn set_rules(&mut self, id: PortId, rules: PortRules) {
         self.switch.set_rules(id, rules);
-        self.settle();
+        self.cross();
     }
 
-    pub fn set_link(&mut self, id: PortId, link: Link) {
-        self.switch.set_link(id, link);
-        self.settle();
+    pub fn set_device(&mut self, id: PortId, device: DeviceState) {
+        self.switch.set_device(id, device);
+        self.cross();
     }
 
     pub fn set_fault(&mut self, id: PortId, fault: Fault) {

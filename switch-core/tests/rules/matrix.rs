@@ -4,7 +4,7 @@ use switch_core::config::{BridgeRules, PortRules};
 use switch_core::{Drop, Mac, PortId, Vid};
 
 use crate::frames::{Spec, Tag, parse_tags};
-use crate::lab::{LINK, Lab};
+use crate::lab::{DEVICE, Lab};
 use crate::scenario::parse;
 
 const TABLE: &str = include_str!("matrix.txt");
@@ -38,7 +38,7 @@ fn mode(line: &'static str) -> (&'static str, PortRules) {
     let (name, words) = line.split_once('=').expect("NAME = MODE");
     let words: Vec<String> = words.split_whitespace().map(str::to_owned).collect();
     let mut rules = PortRules::default();
-    parse::apply(&words, &mut rules, &mut LINK.clone()).expect("a mode");
+    parse::apply(&words, &mut rules, &mut DEVICE.clone()).expect("a mode");
     (name.trim(), rules)
 }
 
@@ -75,10 +75,10 @@ fn to_everybody() {
     let (modes, rows) = read();
     let mut lab = Lab::new(BridgeRules::default(), 64);
     let ports: Vec<PortId> =
-        modes.iter().map(|(name, rules)| lab.add(name, rules.clone(), LINK)).collect();
+        modes.iter().map(|(name, rules)| lab.add(name, rules.clone(), DEVICE)).collect();
     for (number, row) in (0..).zip(rows) {
         let rules = modes.iter().find(|(name, _)| *name == row.ingress).expect("a mode").1.clone();
-        let ingress = lab.add("in", rules, LINK);
+        let ingress = lab.add("in", rules, DEVICE);
         let spec = Spec::new(A, Mac::BROADCAST, row.tags.clone(), number);
         lab.send(ingress, spec.sent());
         lab.run();
@@ -103,8 +103,8 @@ fn to_a_known_address() {
         for (at, (name, rules)) in modes.iter().enumerate() {
             let mut lab = Lab::new(BridgeRules::default(), 64);
             let ingress_rules = modes.iter().find(|(name, _)| *name == row.ingress);
-            let ingress = lab.add("in", ingress_rules.expect("a mode").1.clone(), LINK);
-            let port = lab.add(name, rules.clone(), LINK);
+            let ingress = lab.add("in", ingress_rules.expect("a mode").1.clone(), DEVICE);
+            let port = lab.add(name, rules.clone(), DEVICE);
             for vid in [0, 10, 20, 30] {
                 lab.switch.add_static(B, Vid::new(vid).expect("a VID"), port).expect("room");
             }

@@ -4,15 +4,15 @@ use std::time::Duration;
 
 use switch_core::config::{BridgeRules, PortRules};
 use switch_core::frame::Takes;
+use switch_core::port::DeviceState;
 use switch_core::port::{Burst, Engine, MAX_PORTS, Tx, TxError};
 use switch_core::ports::memory::{Wire, cable};
 use switch_core::ports::null::NullPort;
-use switch_core::tables::Link;
 use switch_core::vlan::Allowed;
 use switch_core::{Drop, Frame, Mac, PortId, Tpid, Vid, VlanMode};
 
 use crate::frames::{Body, Spec, Tag};
-use crate::lab::{LINK, Lab};
+use crate::lab::{DEVICE, Lab};
 
 fn host(number: usize) -> Mac {
     Mac::from_u64(0x0200_0000_0000 + number as u64)
@@ -31,7 +31,7 @@ fn plain(src: Mac, dst: Mac) -> Spec {
 fn sixteen_ports_all_talk_to_all() {
     let mut lab = Lab::new(BridgeRules::default(), 1024);
     let ports: Vec<PortId> =
-        (0..16).map(|n| lab.add(&format!("p{n}"), PortRules::default(), LINK)).collect();
+        (0..16).map(|n| lab.add(&format!("p{n}"), PortRules::default(), DEVICE)).collect();
     for (n, &port) in ports.iter().enumerate() {
         lab.send(port, plain(host(n), Mac::BROADCAST).sent());
         lab.wait(Duration::from_secs(1));
@@ -59,19 +59,19 @@ fn sixteen_ports_all_talk_to_all() {
 #[test]
 fn four_thousand_ports_and_not_one_more() {
     let mut lab = Lab::new(BridgeRules::default(), 64);
-    let link = Link { takes: Takes::EVERYTHING, ..LINK };
+    let device = DeviceState { takes: Takes::EVERYTHING, ..DEVICE };
     let mut ids = Vec::new();
     for number in 0..MAX_PORTS {
         let vid = if number == 0 || number == MAX_PORTS - 1 { 1 } else { 2 };
-        let id = lab.switch.add_port(&format!("p{number}"), access(vid), link);
+        let id = lab.switch.add_port(&format!("p{number}"), access(vid), device);
         ids.push(id.expect("a free number"));
         lab.engine.add(ids[number], Box::new(NullPort));
         if number % 64 == 0 {
-            lab.settle();
+            lab.cross();
         }
     }
-    lab.settle();
-    assert!(lab.switch.add_port("one more", PortRules::default(), LINK).is_err());
+    lab.cross();
+    assert!(lab.switch.add_port("one more", PortRules::default(), DEVICE).is_err());
     assert!(ids.iter().enumerate().all(|(n, id)| id.index() == n && id.generation == 0));
 
     for (from, others) in [(MAX_PORTS - 1, 1), (1000, MAX_PORTS - 3)] {
@@ -88,23 +88,23 @@ fn four_thousand_ports_and_not_one_more() {
     }
 
     lab.switch.remove_port(ids[77]);
-    assert!(lab.switch.add_port("too early", PortRules::default(), LINK).is_err());
-    lab.settle();
-    let again = lab.switch.add_port("later", PortRules::default(), LINK).unwrap();
+    assert!(lab.switch.add_port("too early", PortRules::default(), DEVICE).is_err());
+    lab.cross();
+    let again = lab.switch.add_port("later", PortRules::default(), DEVICE).unwrap();
     assert_eq!((again.number, again.generation), (77, 1));
 }
 
 #[test]
 fn one_flood_to_more_ports_than_a_queue_or_a_burst_holds() {
     let mut lab = Lab::new(BridgeRules::default(), 64);
-    let everything = Link { takes: Takes::EVERYTHING, ..LINK };
+    let everything = DeviceState { takes: Takes::EVERYTHING, ..DEVICE };
     let sender = lab.add("sender", PortRules::default(), everything);
     let receivers: Vec<PortId> = (0..1500)
         .map(|n| {
-            let link = if n % 2 == 0 { LINK } else { everything };
-            let id = lab.switch.add_port(&format!("p{n}"), PortRules::default(), link).unwrap();
+            let device = if n % 2 == 0 { DEVICE } else { everything };
+            let id = lab.switch.add_port(&format!("p{n}"), PortRules::default(), device).unwrap();
             lab.engine.add(id, Box::new(NullPort));
-            lab.settle();
+            lab.cross();
             id
         })
         .collect();
@@ -126,7 +126,7 @@ fn one_flood_to_more_ports_than_a_queue_or_a_burst_holds() {
 #[test]
 fn a_full_burst_of_floods_in_every_form_keeps_each_frame() {
     let mut lab = Lab::new(BridgeRules::default(), 64);
-    let everything = Link { takes: Takes::EVERYTHING, ..LINK };
+    let everything = DeviceState { takes: Takes::EVERYTHING, ..DEVICE };
     let senders: Vec<PortId> =
         (0..4).map(|n| lab.add(&format!("s{n}"), PortRules::default(), everything)).collect();
     let ten = Vid::configured(10).expect("a VID");
@@ -135,11 +135,11 @@ fn a_full_burst_of_floods_in_every_form_keeps_each_frame() {
     let modes = [VlanMode::Transparent, VlanMode::Access(ten), s_trunk];
     let mut receivers = Vec::new();
     for (n, mode) in modes.iter().enumerate() {
-        for link in [LINK, everything] {
+        for device in [DEVICE, everything] {
             receivers.push((
                 mode,
-                link,
-                lab.add(&format!("r{n}{}", link == LINK), rules(mode), link),
+                device,
+                lab.add(&format!("r{n}{}", device == DEVICE), rules(mode), device),
             ));
         }
     }
@@ -156,7 +156,7 @@ fn a_full_burst_of_floods_in_every_form_keeps_each_frame() {
         }
     }
     lab.run();
-    for (mode, link, id) in receivers {
+    for (mode, device, id) in receivers {
         let got = lab.received(id);
         assert_eq!(got.len(), 64);
         let tags = match mode {
@@ -167,7 +167,7 @@ fn a_full_burst_of_floods_in_every_form_keeps_each_frame() {
         for sender in 0..4 {
             let its = got.iter().filter(|wire| wire.bytes[11] == sender as u8);
             for (length, wire) in its.enumerate() {
-                let expected = match link.takes {
+                let expected = match device.takes {
                     Takes::NOTHING => Wire::from(&spec(sender, length).finished(&tags)[..]),
                     _ => spec(sender, length).with_tags(&tags),
                 };
@@ -183,15 +183,15 @@ fn a_full_burst_of_floods_in_every_form_keeps_each_frame() {
 #[test]
 fn nothing_of_a_removed_port_reaches_its_successor() {
     let mut lab = Lab::new(BridgeRules::default(), 64);
-    let old = lab.add("old", PortRules::default(), LINK);
-    let other = lab.add("other", PortRules::default(), LINK);
+    let old = lab.add("old", PortRules::default(), DEVICE);
+    let other = lab.add("other", PortRules::default(), DEVICE);
     lab.send(old, plain(host(1), host(9)).sent());
     lab.run();
     lab.received(other);
     lab.switch.add_static(host(3), Vid::UNTAGGED, old).unwrap();
 
     lab.remove(old);
-    let new = lab.add("new", PortRules::default(), LINK);
+    let new = lab.add("new", PortRules::default(), DEVICE);
     assert_eq!((new.number, new.generation), (old.number, old.generation + 1));
     assert!(lab.entries().is_empty());
 
@@ -212,8 +212,8 @@ fn nothing_of_a_removed_port_reaches_its_successor() {
 #[test]
 fn between_removal_and_settling_nothing_is_lost_from_the_books() {
     let mut lab = Lab::new(BridgeRules::default(), 64);
-    let old = lab.add("old", PortRules::default(), LINK);
-    let other = lab.add("other", PortRules::default(), LINK);
+    let old = lab.add("old", PortRules::default(), DEVICE);
+    let other = lab.add("other", PortRules::default(), DEVICE);
     lab.send(old, plain(host(1), host(9)).sent());
     lab.send(other, plain(host(2), host(1)).sent());
     lab.run();
@@ -221,10 +221,10 @@ fn between_removal_and_settling_nothing_is_lost_from_the_books() {
     lab.check_conservation();
     let removed = lab.switch.stats().removed;
     assert_eq!((removed.rx_frames, removed.tx_frames), (1, 1));
-    assert!(!lab.switch.settle(), "the worker has not crossed");
-    let next = lab.switch.add_port("next", PortRules::default(), LINK).unwrap();
+    assert!(!lab.switch.crossed(), "the worker has not crossed");
+    let next = lab.switch.add_port("next", PortRules::default(), DEVICE).unwrap();
     assert_ne!(next.number, old.number, "its number is not free yet");
-    lab.settle();
+    lab.cross();
     assert_eq!(lab.switch.stats().removed, removed);
     lab.check_conservation();
 }
@@ -232,15 +232,15 @@ fn between_removal_and_settling_nothing_is_lost_from_the_books() {
 #[test]
 fn a_generation_wraps_without_harm() {
     let mut lab = Lab::new(BridgeRules::default(), 64);
-    let other = lab.add("other", PortRules::default(), LINK);
+    let other = lab.add("other", PortRules::default(), DEVICE);
     for round in 0..70_000u32 {
-        let id = lab.switch.add_port("again", PortRules::default(), LINK).unwrap();
+        let id = lab.switch.add_port("again", PortRules::default(), DEVICE).unwrap();
         assert_eq!((id.number, id.generation), (1, round as u16));
         if round % 10_000 == 0 {
             lab.switch.add_static(host(5), Vid::UNTAGGED, id).unwrap();
         }
         lab.switch.remove_port(id);
-        lab.settle();
+        lab.cross();
         assert_eq!(lab.switch.fdb().stats().entries, 0);
     }
     assert_eq!(lab.port(other).id, other);

@@ -21,8 +21,8 @@ use rustix::io::Errno;
 use switch_core::config::{BridgeRules, PortRules};
 use switch_core::fdb::Seed;
 use switch_core::frame::{GsoKind, Takes};
+use switch_core::port::DeviceState;
 use switch_core::ports::memory::Wire;
-use switch_core::tables::Link;
 use switch_core::vlan::Allowed;
 use switch_core::{Port, PortId, Switch, Tpid, Vid, VlanMode};
 use tests::frames;
@@ -125,10 +125,10 @@ impl Rig {
             ("doomed", access),
         ] {
             let port = if name == "right" { without_header(name) } else { with_header(name) };
-            let link = Link { up: true, mtu: 1500, takes: port.takes() };
-            assert_eq!(link.takes == Takes::NOTHING, name == "right");
+            let device = DeviceState { up: true, mtu: 1500, takes: port.takes() };
+            assert_eq!(device.takes == Takes::NOTHING, name == "right");
             let rules = PortRules { vlan, ..PortRules::default() };
-            let id = switch.add_port(name, rules, link).expect("a number");
+            let id = switch.add_port(name, rules, device).expect("a number");
             let share = share_out(id, vec![port.into()], 1).expect("descriptors").remove(0);
             runner.add(id, share).expect("room");
             let up = Wanted { up: Some(true), ..Wanted::default() };
@@ -138,14 +138,14 @@ impl Rig {
         }
         let worker = told.recv().expect("the worker's count");
         let mut rig = Rig { switch, runner, worker };
-        rig.settle();
+        rig.cross();
         rig
     }
 
-    fn settle(&mut self) {
+    fn cross(&mut self) {
         eventually("the worker crosses", PATIENCE, || {
             self.runner.wake();
-            self.switch.settle()
+            self.switch.crossed()
         });
     }
 
@@ -155,7 +155,7 @@ impl Rig {
             let port = self.switch.port_named("trunk").expect("the port");
             let (id, rules): (PortId, _) = (port.id, port.rules.clone());
             self.switch.set_rules(id, PortRules { mac_limit, ..rules });
-            self.settle();
+            self.cross();
         }
     }
 

@@ -9,11 +9,11 @@ use io_backends::testing::allocations::Count;
 use switch_core::config::{BridgeRules, L2cp, PortRules};
 use switch_core::fdb::Seed;
 use switch_core::frame::{Frame, GsoKind, Takes};
+use switch_core::port::DeviceState;
 use switch_core::port::{Port, PortFault, TxError};
 use switch_core::ports::memory::Wire;
 use switch_core::ports::round_robin::RoundRobin;
 use switch_core::switch::SwitchStats;
-use switch_core::tables::Link;
 use switch_core::vlan::Allowed;
 use switch_core::{Drop, Mac, Switch, Tpid, Vid, VlanMode, Worker};
 use tests::frames;
@@ -173,8 +173,8 @@ impl Rig {
         let templates = templates();
         for (number, (vlan, takes)) in (0..).zip(modes()) {
             let rules = PortRules { vlan, ..PortRules::default() };
-            let link = Link { up: true, mtu: MTU, takes };
-            let id = switch.add_port(&format!("p{number}"), rules, link).expect("a number");
+            let device = DeviceState { up: true, mtu: MTU, takes };
+            let id = switch.add_port(&format!("p{number}"), rules, device).expect("a number");
             let (templates, sent) = (Arc::clone(&templates), Arc::default());
             let source = Source { number, templates, takes, received: 0, sent };
             engine.add(id, Box::new(source));
@@ -210,7 +210,7 @@ impl Rig {
             let (id, rules) = (port.id, PortRules { isolated, ..port.rules.clone() });
             self.switch.set_rules(id, rules);
         }
-        while !self.switch.settle() {
+        while !self.switch.crossed() {
             self.worker.cross();
         }
     }

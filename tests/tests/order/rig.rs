@@ -10,7 +10,7 @@ use io_backends::lab::{Place, Wanted};
 use io_backends::ports::tap;
 use switch_core::config::{BridgeRules, PortRules};
 use switch_core::fdb::Seed;
-use switch_core::tables::Link;
+use switch_core::port::DeviceState;
 use switch_core::{Port, Switch};
 
 /// Which engine moves the frames.
@@ -43,8 +43,8 @@ impl Rig {
         for (name, queues) in ["left", "right"].into_iter().zip(queues) {
             let queues = tap::create(name, queues).expect("a TAP");
             let takes = queues[0].takes();
-            let link = Link { up: true, mtu: 1500, takes };
-            let id = switch.add_port(name, PortRules::default(), link).expect("a number");
+            let device = DeviceState { up: true, mtu: 1500, takes };
+            let id = switch.add_port(name, PortRules::default(), device).expect("a number");
             let queues = queues.into_iter().map(Into::into).collect();
             let shares = share_out(id, queues, workers).expect("descriptors");
             for (runner, share) in runners.iter().zip(shares) {
@@ -52,7 +52,7 @@ impl Rig {
             }
         }
         let mut rig = Rig { switch, runners };
-        rig.settle();
+        rig.cross();
         for name in ["left", "right"] {
             let up = Wanted { up: Some(true), ..Wanted::default() };
             Place::Here
@@ -62,9 +62,9 @@ impl Rig {
         rig
     }
 
-    fn settle(&mut self) {
+    fn cross(&mut self) {
         let deadline = Instant::now() + Duration::from_secs(10);
-        while !self.switch.settle() {
+        while !self.switch.crossed() {
             assert!(Instant::now() < deadline, "a worker never crossed");
             self.runners.iter().for_each(Runner::wake);
             std::thread::yield_now();

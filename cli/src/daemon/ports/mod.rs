@@ -11,7 +11,7 @@ use io_backends::ports::Kind;
 use io_backends::ports::{Attached, attach, place_exists};
 use switch_core::config::PortConfig;
 use switch_core::frame::Takes;
-use switch_core::tables::Link;
+use switch_core::port::DeviceState;
 use switch_core::{Mac, PortId};
 
 use super::Daemon;
@@ -97,14 +97,14 @@ impl Member {
     }
 
     /// The device as the hot path sees it.
-    fn link(&self) -> Link {
+    fn state(&self) -> DeviceState {
         match &self.device {
-            Device::Lost { .. } => Link { up: false, mtu: 0, takes: Takes::NOTHING },
+            Device::Lost { .. } => DeviceState { up: false, mtu: 0, takes: Takes::NOTHING },
             Device::Open { takes, netdev: None, .. } => {
-                Link { up: true, mtu: UNKNOWN_MTU, takes: *takes }
+                DeviceState { up: true, mtu: UNKNOWN_MTU, takes: *takes }
             }
             Device::Open { takes, netdev: Some(netdev), .. } => {
-                Link { up: netdev.carries(), mtu: netdev.link.mtu, takes: *takes }
+                DeviceState { up: netdev.carries(), mtu: netdev.link.mtu, takes: *takes }
             }
         }
     }
@@ -123,8 +123,8 @@ impl Daemon {
             return Err(CliError::failed(what, "the switch has a port of this name already"));
         }
         let attached = self.attach(&config, sent)?;
-        let link = Link { up: false, mtu: 0, takes: attached.takes };
-        let Ok(id) = self.switch.add_port(&config.name, config.rules.clone(), link) else {
+        let device = DeviceState { up: false, mtu: 0, takes: attached.takes };
+        let Ok(id) = self.switch.add_port(&config.name, config.rules.clone(), device) else {
             drop(attached);
             self.journal.undo_port(&config.name);
             return Err(CliError::failed(what, "a switch has at most 4096 ports"));
@@ -161,14 +161,14 @@ impl Daemon {
         let id = member.id;
         let open = Device::Open { takes, queues: count, netdev };
         let before = std::mem::replace(&mut member.device, open);
-        let link = member.link();
+        let state = member.state();
         if let Err(error) = self.workers.add(id, queues) {
             let device = std::mem::replace(&mut self.members[at].device, before);
             self.unfollow(&device);
             return Err(error);
         }
-        self.switch.set_link(id, link);
-        self.settle();
+        self.switch.set_device(id, state);
+        self.await_crossing();
         // Announcements from before it was followed are old news.
         self.follow_links();
         Ok(())
@@ -180,7 +180,7 @@ impl Daemon {
         let member = self.members.remove(at);
         self.unfollow(&member.device);
         self.switch.remove_port(member.id);
-        self.settle();
+        self.await_crossing();
         self.workers.remove(member.id);
         Some(self.journal.undo_port(name))
     }
@@ -206,7 +206,7 @@ impl Daemon {
                 LinkEvent::Overrun => self.log.line("announcements of the kernel were lost"),
             }
         }
-        self.settle();
+        self.await_crossing();
     }
 
     /// Notes a change of a netdev, which may be below several ports.
@@ -215,13 +215,13 @@ impl Daemon {
             if !member.netdev_mut().is_some_and(|netdev| netdev.note(watched, &change)) {
                 continue;
             }
-            let (id, link) = (member.id, member.link());
-            let before = self.switch.port(id).map(|port| port.link.up);
-            if before != Some(link.up) {
-                let word = if link.up { "up" } else { "down" };
+            let (id, state) = (member.id, member.state());
+            let before = self.switch.port(id).map(|port| port.device.up);
+            if before != Some(state.up) {
+                let word = if state.up { "up" } else { "down" };
                 self.log.line(&format!("port {}: link {word}", member.config.name));
             }
-            self.switch.set_link(id, link);
+            self.switch.set_device(id, state);
         }
     }
 
@@ -271,11 +271,11 @@ impl Daemon {
             wait: PATIENCE.0,
         };
         let device = std::mem::replace(&mut member.device, lost);
-        let (id, link, name) = (member.id, member.link(), member.config.name.clone());
+        let (id, state, name) = (member.id, member.state(), member.config.name.clone());
         self.unfollow(&device);
         self.log.line(&format!("port {name}: fault: {why}"));
-        self.switch.set_link(id, link);
-        self.settle();
+        self.switch.set_device(id, state);
+        self.await_crossing();
         self.workers.remove(id);
         let report = self.journal.undo_netdevs(&name);
         for kept in &report.kept {

@@ -106,7 +106,7 @@ impl Daemon {
                 Step::SetRules(name, rules) => self.set_rules(&name, rules),
                 Step::SetBridge(bridge) => {
                     self.switch.set_bridge(bridge);
-                    self.settle();
+                    self.await_crossing();
                 }
             }
         }
@@ -117,7 +117,7 @@ impl Daemon {
         if let Some(member) = self.members.iter_mut().find(|member| member.config.name == name) {
             member.config.rules = rules.clone();
             self.switch.set_rules(member.id, rules);
-            self.settle();
+            self.await_crossing();
         }
     }
 

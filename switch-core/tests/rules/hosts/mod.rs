@@ -11,10 +11,10 @@ use smoltcp::socket::{icmp, tcp};
 use smoltcp::wire::{Icmpv4Packet, Icmpv4Repr, Icmpv6Packet, Icmpv6Repr, IpAddress};
 use switch_core::Vid;
 use switch_core::config::{BridgeRules, PortRules};
-use switch_core::tables::Link;
+use switch_core::port::DeviceState;
 use switch_core::vlan::{Allowed, VidSet, VlanMode};
 
-use crate::lab::{LINK, Lab};
+use crate::lab::{DEVICE, Lab};
 use station::{Station, v4, v6};
 
 /// Cables carry a frame in no time; this much passes between two looks at everything.
@@ -42,7 +42,7 @@ impl World {
     fn plug(&mut self, number: u8, vlan: VlanMode, tag: Option<u16>, mtu: u32) -> usize {
         let rules = PortRules { vlan, ..PortRules::default() };
         let name = format!("p{}", self.stations.len());
-        let port = self.lab.add(&name, rules, Link { mtu, ..LINK });
+        let port = self.lab.add(&name, rules, DeviceState { mtu, ..DEVICE });
         self.stations.push(Station::new(port, number, tag, mtu as usize));
         self.stations.len() - 1
     }

@@ -10,7 +10,7 @@ use super::tags::word;
 
 /// What a port's device is given: rules 18 and 19.
 pub fn hand_over(port: &Port, wire: Wire) -> Result<Vec<Wire>, &'static str> {
-    if !port.link.up {
+    if !port.device.up {
         return Err("port-down");
     }
     let mut frame = Frame::from_bytes(&wire.bytes);
@@ -23,10 +23,10 @@ pub fn hand_over(port: &Port, wire: Wire) -> Result<Vec<Wire>, &'static str> {
     let is_tag =
         |at: usize| wire.bytes.len() >= at + 2 && [0x8100, 0x88a8].contains(&word(&wire.bytes, at));
     let tags = if !is_tag(12) { 0 } else { 1 + usize::from(is_tag(16)) };
-    if longest > port.link.mtu as usize + 14 + 4 * tags {
+    if longest > port.device.mtu as usize + 14 + 4 * tags {
         return Err("too-big");
     }
-    let (takes, offload) = (port.link.takes, wire.offload);
+    let (takes, offload) = (port.device.takes, wire.offload);
     let takes_kind = offload.gso.is_none_or(|gso| {
         use switch_core::frame::GsoKind::{TcpV4, TcpV6, UdpL4};
         let kind = match gso.kind {

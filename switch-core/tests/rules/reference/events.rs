@@ -6,9 +6,9 @@ use proptest::sample::select;
 
 use switch_core::config::{BridgeRules, L2cp, PortRules};
 use switch_core::frame::{Checksum, Gso, GsoKind, Offload, Takes};
+use switch_core::port::DeviceState;
 use switch_core::port::TxError;
 use switch_core::ports::memory::Wire;
-use switch_core::tables::Link;
 use switch_core::vlan::{Allowed, VidSet};
 use switch_core::{Mac, Tpid, Vid, VlanMode};
 
@@ -24,10 +24,10 @@ pub enum Event {
     Frames(Vec<(Place, Wire)>),
     /// Milliseconds.
     Wait(u64),
-    Add(PortRules, Link),
+    Add(PortRules, DeviceState),
     Remove(Place),
     SetRules(Place, PortRules),
-    SetLink(Place, Link),
+    SetDevice(Place, DeviceState),
     Fault(Place, Option<TxError>),
     AddStatic(Mac, Vid, Place),
     Forget(Mac, Vid),
@@ -37,7 +37,7 @@ pub enum Event {
 
 pub fn events() -> impl Strategy<Value = Vec<Event>> {
     let ports =
-        prop::collection::vec(port().prop_map(|(rules, link)| Event::Add(rules, link)), 2..6);
+        prop::collection::vec(port().prop_map(|(rules, device)| Event::Add(rules, device)), 2..6);
     let rest = prop::collection::vec(event(), 1..50);
     (ports, rest).prop_map(|(ports, rest)| ports.into_iter().chain(rest).collect())
 }
@@ -54,10 +54,10 @@ fn event() -> impl Strategy<Value = Event> {
         30 => frames.prop_map(Event::Frames),
         4 => select(vec![1u64, 400, 1000, 5000, 10_000, 11_000, 200_000, 300_000, 301_000])
             .prop_map(Event::Wait),
-        2 => port().prop_map(|(rules, link)| Event::Add(rules, link)),
+        2 => port().prop_map(|(rules, device)| Event::Add(rules, device)),
         1 => place().prop_map(Event::Remove),
         3 => (place(), rules()).prop_map(|(place, rules)| Event::SetRules(place, rules)),
-        3 => (place(), link()).prop_map(|(place, link)| Event::SetLink(place, link)),
+        3 => (place(), device()).prop_map(|(place, device)| Event::SetDevice(place, device)),
         1 => (place(), fault).prop_map(|(place, fault)| Event::Fault(place, fault)),
         1 => (host(), fdb_vid(), place()).prop_map(|(mac, vid, place)| Event::AddStatic(mac, vid, place)),
         1 => (host(), fdb_vid()).prop_map(|(mac, vid)| Event::Forget(mac, vid)),
@@ -70,8 +70,8 @@ fn event() -> impl Strategy<Value = Event> {
     ]
 }
 
-fn port() -> impl Strategy<Value = (PortRules, Link)> {
-    (rules(), link())
+fn port() -> impl Strategy<Value = (PortRules, DeviceState)> {
+    (rules(), device())
 }
 
 fn vid() -> impl Strategy<Value = Vid> {
@@ -110,7 +110,7 @@ fn rules() -> impl Strategy<Value = PortRules> {
     })
 }
 
-fn link() -> impl Strategy<Value = Link> {
+fn device() -> impl Strategy<Value = DeviceState> {
     let checksum = Takes { checksum: true, ..Takes::NOTHING };
     let takes = select(vec![
         Takes::NOTHING,
@@ -123,7 +123,7 @@ fn link() -> impl Strategy<Value = Link> {
         Takes { uso: true, ..checksum },
     ]);
     (mostly(true), select(vec![100, 600, 1500, 1500, 9000]), takes)
-        .prop_map(|(up, mtu, takes)| Link { up, mtu, takes })
+        .prop_map(|(up, mtu, takes)| DeviceState { up, mtu, takes })
 }
 
 fn host() -> impl Strategy<Value = Mac> {
@@ -163,7 +163,7 @@ fn tags() -> impl Strategy<Value = Vec<Tag>> {
     ]
 }
 
-/// Lengths around nothing, a tag, and every MTU of [`link`].
+/// Lengths around nothing, a tag, and every MTU of [`device`].
 fn len() -> impl Strategy<Value = usize> {
     let around = |len: usize| len - 6..len + 22;
     prop_oneof![

@@ -63,12 +63,12 @@ impl Twins {
                 self.real.run();
                 self.model.wait(self.real.now.as_secs());
             }
-            Event::Add(rules, link) if self.ids.len() < MAX_PORTS => {
+            Event::Add(rules, device) if self.ids.len() < MAX_PORTS => {
                 let name = format!("p{}", self.added);
                 self.added += 1;
-                let id = self.real.switch.add_port(&name, rules.clone(), *link).unwrap();
-                let (rules, link, counts) = (rules.clone(), *link, Counts::default());
-                self.model.ports.insert(name.clone(), Port { rules, link, fault: None, counts });
+                let id = self.real.switch.add_port(&name, rules.clone(), *device).unwrap();
+                let (rules, device, counts) = (rules.clone(), *device, Counts::default());
+                self.model.ports.insert(name.clone(), Port { rules, device, fault: None, counts });
                 self.ids.insert(name, id);
             }
             Event::Add(..) => {}
@@ -90,10 +90,10 @@ impl Twins {
             }
             Event::Remove(place)
             | Event::SetRules(place, _)
-            | Event::SetLink(place, _)
+            | Event::SetDevice(place, _)
             | Event::Fault(place, _) => self.change(*place, event),
         }
-        self.real.settle();
+        self.real.cross();
         self.compare();
     }
 
@@ -111,9 +111,9 @@ impl Twins {
                 self.real.switch.set_rules(id, rules.clone());
                 self.model.set_rules(&name, rules.clone());
             }
-            Event::SetLink(_, link) => {
-                self.real.switch.set_link(id, *link);
-                self.model.set_link(&name, *link);
+            Event::SetDevice(_, device) => {
+                self.real.switch.set_device(id, *device);
+                self.model.set_device(&name, *device);
             }
             Event::Fault(_, fault) => {
                 match fault {

@@ -7,15 +7,15 @@ use std::collections::BTreeMap;
 use switch_core::Mac;
 use switch_core::config::{BridgeRules, L2cp, PortRules};
 use switch_core::frame::{Checksum, Offload};
+use switch_core::port::DeviceState;
 use switch_core::ports::memory::Wire;
-use switch_core::tables::Link;
 
 use super::device::hand_over;
 use super::tags::{Admitted, classify, form, is_member, mac};
 
 pub struct Port {
     pub rules: PortRules,
-    pub link: Link,
+    pub device: DeviceState,
     /// Why its device sends nothing, if it does not.
     pub fault: Option<&'static str>,
     pub counts: Counts,
@@ -75,7 +75,7 @@ impl Model {
         let admitted = self.admit(from, frame)?;
         let (dst, src) = (mac(&frame.bytes[..6]), mac(&frame.bytes[6..12]));
         let ingress = &self.ports[from];
-        if ingress.rules.learning && ingress.link.up {
+        if ingress.rules.learning && ingress.device.up {
             self.learn(from, admitted.vid, src);
         }
         let apart = |port: &Port| port.rules.isolated && self.ports[from].rules.isolated;
@@ -97,7 +97,7 @@ impl Model {
         };
         let wanted = |(name, port): &(&String, &Port)| {
             *name != from
-                && port.link.up
+                && port.device.up
                 && takes(port)
                 && is_member(&port.rules.vlan, admitted.vid)
                 && !apart(port)
@@ -219,11 +219,11 @@ impl Model {
         port.rules = rules;
     }
 
-    pub fn set_link(&mut self, name: &str, link: Link) {
+    pub fn set_device(&mut self, name: &str, device: DeviceState) {
         let port = self.ports.get_mut(name).unwrap();
-        if port.link.up && !link.up {
+        if port.device.up && !device.up {
             self.fdb.retain(|_, entry| entry.port != name || entry.seen.is_none());
         }
-        port.link = link;
+        port.device = device;
     }
 }

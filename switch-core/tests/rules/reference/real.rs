@@ -72,9 +72,9 @@ impl Real {
         Real { switch, worker: workers.remove(0), script: Script::default(), now }
     }
 
-    pub fn settle(&mut self) {
+    pub fn cross(&mut self) {
         self.worker.cross();
-        assert!(self.switch.settle(), "the only worker has crossed");
+        assert!(self.switch.crossed(), "the only worker has crossed");
     }
 
     /// Turns until nothing waits.

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use switch_core::config::{L2cp, PortRules};
 use switch_core::frame::{Checksum, Gso, GsoKind, Offload, Takes};
-use switch_core::tables::Link;
+use switch_core::port::DeviceState;
 use switch_core::vlan::{Allowed, parse_vid};
 use switch_core::{Drop, Mac, Tpid, Vid, VlanMode};
 
@@ -168,8 +168,8 @@ fn fault_of(word: &str) -> Read<Fault> {
     })
 }
 
-/// Changes a port's rules and link as its words say.
-pub fn apply(words: &[String], rules: &mut PortRules, link: &mut Link) -> Read<()> {
+/// Changes a port's rules and device as its words say.
+pub fn apply(words: &[String], rules: &mut PortRules, device: &mut DeviceState) -> Read<()> {
     let mut words = words.iter().map(String::as_str);
     let on = |value: &str| value != "off";
     while let Some(word) = words.next() {
@@ -204,10 +204,10 @@ pub fn apply(words: &[String], rules: &mut PortRules, link: &mut Link) -> Read<(
             "bcast-flood" => rules.bcast_flood = on(value),
             "isolated" => rules.isolated = on(value),
             "mac-limit" => rules.mac_limit = number(value)?,
-            "mtu" => link.mtu = number(value)?,
-            "up" => link.up = true,
-            "down" => link.up = false,
-            "takes" => link.takes = takes(value)?,
+            "mtu" => device.mtu = number(value)?,
+            "up" => device.up = true,
+            "down" => device.up = false,
+            "takes" => device.takes = takes(value)?,
             _ => return Err(format!("unknown word `{word}` for a port")),
         }
     }

@@ -10,7 +10,7 @@ use switch_core::{Drop, Frame, Mac, PortId, Vid};
 use super::parse::{self, Fate, Frames, Known, Line, Out};
 use crate::agreement::{self, Happened};
 use crate::frames::{Body, Spec, Tag, tags_of};
-use crate::lab::{LINK, Lab};
+use crate::lab::{DEVICE, Lab};
 
 /// Entries in the FDB unless a scenario says otherwise.
 const CAPACITY: u32 = 1024;
@@ -93,14 +93,14 @@ impl Stage {
             }
         }
         self.lab.switch.set_bridge(bridge);
-        self.lab.settle();
+        self.lab.cross();
         Ok(())
     }
 
     fn add_port(&mut self, name: &str, words: &[String]) -> Done {
-        let (mut rules, mut link) = (PortRules::default(), LINK);
-        parse::apply(words, &mut rules, &mut link)?;
-        let id = self.lab.add(name, rules, link);
+        let (mut rules, mut device) = (PortRules::default(), DEVICE);
+        parse::apply(words, &mut rules, &mut device)?;
+        let id = self.lab.add(name, rules, device);
         match self.names.insert(name.to_owned(), id) {
             Some(_) => Err(format!("`{name}` is there already")),
             None => Ok(()),
@@ -109,10 +109,10 @@ impl Stage {
 
     fn set_port(&mut self, name: &str, words: &[String]) -> Done {
         let port = self.lab.port(self.id(name)?).clone();
-        let (mut rules, mut link) = (port.rules, port.link);
-        parse::apply(words, &mut rules, &mut link)?;
+        let (mut rules, mut device) = (port.rules, port.device);
+        parse::apply(words, &mut rules, &mut device)?;
         self.lab.set_rules(port.id, rules);
-        self.lab.set_link(port.id, link);
+        self.lab.set_device(port.id, device);
         Ok(())
     }
 
@@ -200,7 +200,7 @@ impl Stage {
 
     /// Compares to the byte, in order: rules 7 and 16.
     fn compare_target(&self, specs: &[Spec], target: &Out, got: &[Wire]) -> Done {
-        let takes = self.lab.port(self.id(&target.port)?).link.takes;
+        let takes = self.lab.port(self.id(&target.port)?).device.takes;
         let forms = |spec: &Spec| -> Vec<Wire> {
             let as_is = spec.with_tags(&target.tags);
             match target.fate {
