@@ -231,6 +231,13 @@ impl Switch {
         &self.shared.fdb
     }
 
+    /// Every FDB entry in use, in no order and part by part (see [`Fdb::part`]), each read when it
+    /// is asked for.
+    pub fn fdb_parts(&self, now: u32) -> impl Iterator<Item = Vec<Entry>> + use<> {
+        let shared = Arc::clone(&self.shared);
+        (0..shared.fdb.parts()).map(move |part| shared.fdb.part(part, now))
+    }
+
     /// Puts a static entry.
     ///
     /// # Errors

@@ -3,7 +3,7 @@
 use switch_core::Vid;
 
 use crate::args::{FdbCommand, Global};
-use crate::control::api::{FdbRow, Request};
+use crate::control::api::Request;
 use crate::error::CliError;
 use crate::output;
 
@@ -29,6 +29,6 @@ pub(super) fn run(global: &Global, command: &FdbCommand) -> Result<(), CliError>
 }
 
 fn list(global: &Global) -> Result<(), CliError> {
-    let rows: Vec<FdbRow> = super::reach(global)?.ask(&Request::Fdb {})?;
+    let rows = super::reach(global)?.fdb()?;
     output::show(global, &rows, |paint| output::fdb(&rows, paint))
 }

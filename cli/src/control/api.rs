@@ -20,7 +20,7 @@ pub const VERSION: u32 = 1;
 pub const LONGEST_LINE: usize = 1 << 30;
 
 /// The longest request a switch reads, in bytes.
-pub const LONGEST_REQUEST: usize = 1 << 20;
+pub const LONGEST_REQUEST: usize = 256 << 10;
 
 /// The first message of each side.
 #[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]

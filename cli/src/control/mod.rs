@@ -4,5 +4,6 @@
 pub mod api;
 pub mod change;
 pub mod client;
+pub mod incoming;
 pub mod rules;
 pub mod rundir;

@@ -39,14 +39,16 @@ pub use requests::leftovers;
 use log::Log;
 use ports::Member;
 use requests::{Answer, hints};
-use socket::patience::Patience;
-use socket::server::{self, Server};
+use socket::{Asked, Patience, Server};
 use workers::Workers;
 
 const SIGNALS: Token = Token(0);
 const WATCH: Token = Token(1);
 const GONE: Token = Token(2);
 const LISTENER: Token = Token(3);
+
+/// Events taken from the poll at once.
+const EVENTS: usize = 1024;
 
 /// Looks at the workers without pause before waiting between looks.
 const EAGER_LOOKS: u32 = 1000;
@@ -165,42 +167,56 @@ impl Daemon {
     /// Serves until a signal or a client says stop; then takes everything away
     /// and tells that client.
     pub fn serve(mut self) {
-        let mut events = Events::with_capacity(256);
+        let mut events = Events::with_capacity(EVENTS);
         while !self.stopping {
-            let wait = self.next_attempt().map(|at| at.saturating_duration_since(Instant::now()));
-            if self.poll.poll(&mut events, wait).is_err() {
+            if self.poll.poll(&mut events, self.may_wait()).is_err() {
                 // Interrupted by a signal, which waits in its pipe.
                 continue;
             }
             for event in &events {
-                self.handle(event.token());
+                self.note_event(event.token());
             }
-            self.heal();
+            if !self.stopping {
+                self.serve_clients();
+                self.heal();
+            }
         }
         self.log.line("told to stop");
         self.stop();
     }
 
-    fn handle(&mut self, token: Token) {
+    /// How long the poll may wait; `None` is for ever.
+    fn may_wait(&self) -> Option<Duration> {
+        let attempt = self.next_attempt().map(|at| at.saturating_duration_since(Instant::now()));
+        [attempt, self.server.may_wait()].into_iter().flatten().min()
+    }
+
+    fn note_event(&mut self, token: Token) {
         match token {
             SIGNALS => self.stopping = true,
             WATCH => self.follow_links(),
             GONE => self.note_gone(),
-            LISTENER => self.server.accept(self.poll.registry()),
-            client => {
-                for asked in self.server.serve(client, self.poll.registry()) {
-                    self.answer(asked);
-                    if self.stopping {
-                        return;
-                    }
-                }
+            LISTENER => self.server.note_arrivals(),
+            client => self.server.note_ready(client),
+        }
+    }
+
+    /// Gives clients their turns, for a while.
+    fn serve_clients(&mut self) {
+        self.server.accept(self.poll.registry());
+        let until = Server::turn();
+        while let Some(asked) = self.server.next_request(until) {
+            self.answer(asked);
+            if self.stopping || Instant::now() >= until {
+                return;
             }
         }
     }
 
-    fn answer(&mut self, asked: server::Asked) {
-        let server::Asked { client, request, descriptors } = asked;
-        let reply = match self.obey(request, descriptors) {
+    fn answer(&mut self, asked: Asked) {
+        let Asked { client, request, descriptor } = asked;
+        let reply = match self.obey(request, descriptor) {
+            Ok(Answer::List(rows)) => return self.server.list(client, rows),
             Ok(Answer::Stop) => {
                 self.stopping = true;
                 let report = self.take_away(self.server.patience(client));
@@ -217,7 +233,7 @@ impl Daemon {
                 Reply::Failed(Failure::from(error))
             }
         };
-        self.server.reply(client, &reply, self.poll.registry());
+        self.server.reply(client, &reply);
         if self.stopping {
             self.server.finish(client);
         }

@@ -110,6 +110,9 @@ struct Counts {
     refused: Counter,
 }
 
+/// Buckets of the table in a part of it.
+const PART: u32 = 1 << 15;
+
 /// The table, shared by all workers and the control side.
 pub struct Fdb {
     table: Table,
@@ -364,8 +367,22 @@ impl Fdb {
 
     /// Every entry in use, in no order.
     pub fn entries(&self, now: u32) -> Vec<Entry> {
+        (0..self.parts()).flat_map(|part| self.part(part, now)).collect()
+    }
+
+    /// How many parts the table can be read in, so that reading one takes about a millisecond; a
+    /// table of 65,536 entries is one.
+    pub fn parts(&self) -> u32 {
+        self.table.bucket_count().div_ceil(PART)
+    }
+
+    /// Every entry in use of a part of the table, in no order. An entry may move from one part to
+    /// another, to make room.
+    pub fn part(&self, part: u32, now: u32) -> Vec<Entry> {
         let ageing = self.ageing.load(Ordering::Relaxed);
-        (0..self.table.bucket_count())
+        let count = self.table.bucket_count();
+        let begin = part.saturating_mul(PART).min(count);
+        (begin..count.min(begin + PART))
             .flat_map(|bucket| self.table.entries(bucket))
             .filter(|(_, _, value)| !value.is_expired(now, ageing))
             .map(|(_, key, value)| Entry::of(key, value, now))

@@ -1,6 +1,7 @@
 //! The built program, end to end: real TAPs in real namespaces, on a host that
 //! each test has for itself. Needs root, and the tools that `tests/run` installs.
 
+mod attacks;
 mod commands;
 mod control;
 mod documents;

@@ -85,7 +85,7 @@ fn tell(story: &Story, lab: &Lab, began: Instant) -> Result<Report, CliError> {
 
     let mut client = Client::connect_within(&lab.run_dir(), PATIENCE)?;
     let ports: Vec<PortRow> = client.ask(&Request::Ports {})?;
-    let fdb: Vec<FdbRow> = client.ask(&Request::Fdb {})?;
+    let fdb = client.fdb()?;
     story.learned(lab, &fdb);
     let frame = frame_between(&ports, &lab.hosts[0].port, &lab.hosts[1].port)?;
     let request =

@@ -16,7 +16,7 @@ use rustix::net::{
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
 
-use crate::control::api::{Failure, Hello, LONGEST_LINE, Request, VERSION};
+use crate::control::api::{Failure, FdbRow, Hello, LONGEST_LINE, Request, VERSION};
 use crate::control::rundir::{RunDir, State};
 use crate::error::{CliError, PRIVILEGE};
 
@@ -104,6 +104,16 @@ impl Client {
                 .failed("its answer makes no sense to this program")
                 .hint("is it another version of Netloom? stop it and start it again")),
         }
+    }
+
+    /// The FDB's entries by VLAN and address; the switch tells them in no order.
+    ///
+    /// # Errors
+    /// As [`Client::ask`].
+    pub fn fdb(&mut self) -> Result<Vec<FdbRow>, CliError> {
+        let mut rows: Vec<FdbRow> = self.ask(&Request::Fdb {})?;
+        rows.sort_unstable_by(|a, b| (a.vid, &a.mac).cmp(&(b.vid, &b.mac)));
+        Ok(rows)
     }
 
     fn send(

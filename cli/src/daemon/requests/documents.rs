@@ -1,19 +1,17 @@
 //! The documents a running switch answers with, from what it knows.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 
 use io_backends::Attachment;
 use switch_core::Switch;
 use switch_core::config::PortConfig;
 use switch_core::counters::PortTotals;
 use switch_core::explain::Explanation;
-use switch_core::fdb::Entry;
-use switch_core::tables::named_vids;
-use switch_core::vlan::{Vid, VlanMode};
+use switch_core::vlan::Vid;
 
 use crate::control::api::{
-    EgressDoc, ExplainDoc, FdbRow, FdbStatsDoc, KernelStats, PortRow, PortStats, RemovedStats,
-    StatsDoc, VlanRow, WorkerDoc,
+    EgressDoc, ExplainDoc, FdbStatsDoc, KernelStats, PortRow, PortStats, RemovedStats, StatsDoc,
+    WorkerDoc,
 };
 use crate::daemon::workers::Workers;
 
@@ -48,50 +46,6 @@ pub(in crate::daemon) fn port_row(port: &PortConfig<Attachment>, device: DeviceN
         vlan: (&port.rules.vlan).into(),
         flags: (&port.rules).into(),
     }
-}
-
-pub(in crate::daemon) fn fdb_rows(switch: &Switch, now: u32) -> Vec<FdbRow> {
-    let tables = switch.tables();
-    let row = |entry: Entry| {
-        let port = tables.port(entry.port)?;
-        Some(FdbRow {
-            mac: entry.mac.to_string(),
-            vid: entry.vid.get(),
-            port: port.name.clone(),
-            kind: if entry.is_static { "static" } else { "dynamic" }.into(),
-            age: (!entry.is_static).then_some(entry.age),
-        })
-    };
-    let mut rows: Vec<_> = switch.fdb().entries(now).into_iter().filter_map(row).collect();
-    rows.sort_unstable_by(|a, b| (a.vid, &a.mac).cmp(&(b.vid, &b.mac)));
-    rows
-}
-
-pub(in crate::daemon) fn vlan_rows(switch: &Switch) -> Vec<VlanRow> {
-    let transparent = |mode: &VlanMode| *mode == VlanMode::Transparent;
-    let mut vids: BTreeSet<Vid> =
-        switch.ports().flat_map(|port| named_vids(&port.rules.vlan)).collect();
-    if switch.ports().any(|port| transparent(&port.rules.vlan)) {
-        vids.insert(Vid::UNTAGGED);
-    }
-    let row = |vid: Vid| {
-        let members = || {
-            let is_member = move |mode: &VlanMode| match vid {
-                Vid::UNTAGGED => transparent(mode),
-                _ => mode.is_member(vid),
-            };
-            switch.ports().filter(move |port| is_member(&port.rules.vlan))
-        };
-        VlanRow {
-            vid: vid.get(),
-            members: members().map(|port| port.name.clone()).collect(),
-            untagged: members()
-                .filter(|port| port.is_untagged(vid))
-                .map(|port| port.name.clone())
-                .collect(),
-        }
-    };
-    vids.into_iter().map(row).collect()
 }
 
 /// `rx_missed` says, by port name, what the kernel dropped before the switch saw it.

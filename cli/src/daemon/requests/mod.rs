@@ -2,6 +2,7 @@
 
 pub(super) mod documents;
 pub(super) mod hints;
+mod lists;
 
 use std::cell::RefCell;
 use std::collections::BTreeMap;
@@ -20,6 +21,7 @@ use switch_core::tables::PortTable;
 use switch_core::{Frame, Mac, PortId, Vid};
 
 use super::Daemon;
+use super::socket::Rows;
 use crate::config::{SwitchConfig, difference, merge, parse_settings, parse_spec, spec_words};
 use crate::control::api::{Changed, Request, SwitchRow};
 use crate::control::change::{Action, Change, Thing};
@@ -29,6 +31,8 @@ use crate::error::CliError;
 pub(super) enum Answer {
     /// Something was asked: the document.
     Document(Value),
+    /// A list was asked for.
+    List(Rows),
     /// Something was changed.
     Changed(Changed),
     /// The switch is to stop.
@@ -39,24 +43,20 @@ type Answered = Result<Answer, CliError>;
 
 impl Daemon {
     /// Does what a request asks for. Where it fails, nothing has changed.
-    pub(super) fn obey(&mut self, request: Request, descriptors: Vec<OwnedFd>) -> Answered {
+    pub(super) fn obey(&mut self, request: Request, descriptor: Option<OwnedFd>) -> Answered {
         match request {
             Request::Info {} => document(&self.info()),
-            Request::Ports {} => {
-                let row =
-                    |member: &super::Member| documents::port_row(&member.config, member.now());
-                document(&self.members.iter().map(row).collect::<Vec<_>>())
-            }
-            Request::PortAdd { spec } => self.port_add(&spec, descriptors),
+            Request::Ports {} => Ok(Answer::List(self.port_rows())),
+            Request::PortAdd { spec } => self.port_add(&spec, descriptor),
             Request::PortDel { name } => self.port_del(&name),
             Request::PortSet { name, settings } => self.port_set(&name, &settings),
-            Request::Fdb {} => document(&documents::fdb_rows(&self.switch, self.now())),
+            Request::Fdb {} => Ok(Answer::List(self.fdb_rows())),
             Request::FdbAdd { mac, port, vid } => self.fdb_add(&mac, &port, vid),
             Request::FdbDel { mac, vid } => self.fdb_del(&mac, vid),
             Request::FdbFlush { port, vid, include_static } => {
                 self.fdb_flush(port.as_deref(), vid, include_static)
             }
-            Request::Vlans {} => document(&documents::vlan_rows(&self.switch)),
+            Request::Vlans {} => Ok(Answer::List(lists::vlan_rows(self.switch.tables()))),
             Request::Stats { port } => self.stats(port.as_deref()),
             Request::Explain { port, frame } => self.explain(&port, &frame),
             Request::Stop {} => Ok(Answer::Stop),
@@ -121,7 +121,7 @@ impl Daemon {
         }
     }
 
-    fn port_add(&mut self, spec: &str, descriptors: Vec<OwnedFd>) -> Answered {
+    fn port_add(&mut self, spec: &str, sent: Option<OwnedFd>) -> Answered {
         let port = parse_spec(spec)?;
         let (name, words) = (port.name.clone(), spec_words(&port));
         let what = format!("port {name}");
@@ -133,7 +133,6 @@ impl Daemon {
             SwitchConfig { config: self.configuration(), ..SwitchConfig::default() },
             vec![port.clone()],
         )?;
-        let sent = descriptors.into_iter().next();
         if matches!(port.attachment.kind, Kind::Fd(_)) && sent.is_none() {
             return Err(CliError::failed(what, "no descriptor came with the request").hint(
                 "`netloom port add` sends the one it inherited; other programs use SCM_RIGHTS",
