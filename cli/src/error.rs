@@ -129,6 +129,17 @@ impl From<io_backends::Error> for CliError {
     }
 }
 
+impl From<CliError> for io_backends::Error {
+    fn from(error: CliError) -> io_backends::Error {
+        let kind = match error.exit {
+            PRIVILEGE => ErrorKind::Privilege,
+            UNKNOWN => ErrorKind::Unknown,
+            _ => ErrorKind::Failed,
+        };
+        io_backends::Error { kind, what: error.what, why: error.why, hint: error.hint }
+    }
+}
+
 /// When output is coloured.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default, clap::ValueEnum)]
 pub enum Color {

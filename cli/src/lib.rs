@@ -5,7 +5,6 @@
 //! switch share; [`daemon`] is the running switch; [`error`] is how every failure is told.
 
 pub mod args;
-pub mod bench;
 pub mod commands;
 pub mod config;
 pub mod control;

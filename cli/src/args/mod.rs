@@ -3,6 +3,8 @@
 
 #![expect(rustdoc::broken_intra_doc_links, reason = "help texts, in which brackets are brackets")]
 
+#[cfg(feature = "bench")]
+mod bench;
 pub mod completion;
 mod help;
 pub mod manual;
@@ -11,17 +13,17 @@ mod other_words;
 
 use std::ffi::OsString;
 use std::path::PathBuf;
-use std::time::Duration;
 
 use clap::{ArgAction, Args, Parser, Subcommand};
 use clap_complete::Shell;
 use switch_core::{Mac, Vid};
 
 use crate::args::completion::{namespaces, ports, settings, switches};
-use crate::bench::{Peer, What, engine_arg, seconds_arg, workers_arg};
 use crate::config::{mac_arg, name_arg, vid_arg};
 use crate::error::Color;
 
+#[cfg(feature = "bench")]
+pub use bench::Bench;
 pub use help::command;
 pub use mistakes::{Stop, parse};
 
@@ -75,6 +77,7 @@ pub enum Command {
     /// round by round, and takes all of it away again.
     ///
     /// Example: netloom bench loop --sizes 64,1518 --report bench.html
+    #[cfg(feature = "bench")]
     Bench(Bench),
     /// Start a switch
     ///
@@ -128,60 +131,6 @@ pub enum Command {
         /// The directory for netloom.1 and a page for each command; made if missing
         dir: Option<PathBuf>,
     },
-}
-
-/// `bench`.
-#[derive(Args, Clone, PartialEq, Eq, Debug)]
-pub struct Bench {
-    /// What to measure
-    #[arg(value_enum)]
-    pub what: What,
-    /// Whom to measure beside, by commas: kernel-bridge, ovs, vde, plain, or none; not for
-    /// idle-ports and stopped-receiver [default: all that are installed]
-    #[arg(long, value_name = "PEERS", value_delimiter = ',', value_enum)]
-    #[arg(hide_possible_values = true)]
-    pub against: Option<Vec<Peer>>,
-    /// Netloom's engines, by commas, each measured: auto, epoll, io_uring [default: auto]
-    #[arg(long = "engine", value_name = "ENGINES", value_delimiter = ',', value_parser = engine_arg)]
-    pub engines: Vec<String>,
-    /// Netloom's workers, a count, a CPU list or auto, as in a file; repeats, each
-    /// measured [default: auto]
-    #[arg(long, value_parser = workers_arg)]
-    pub workers: Vec<String>,
-    /// How long one measurement takes
-    #[arg(long, value_name = "SECONDS", default_value = "1", value_parser = seconds_arg)]
-    pub duration: Duration,
-    /// How often each is repeated
-    #[arg(long, default_value = "5", value_parser = clap::value_parser!(u16).range(1..=1000))]
-    pub rounds: u16,
-    /// Frame sizes, by commas, with FCS [default: those of RFC 2544 and 9000 for loop,
-    /// 64 and 1518 for udp, also 512 for throughput, 64 for idle-ports and stopped-receiver]
-    #[arg(long, value_name = "BYTES", value_delimiter = ',')]
-    #[arg(value_parser = clap::value_parser!(u32).range(64..=9000))]
-    pub sizes: Vec<u32>,
-    /// Queues of a port, by commas, for loop [default: 1 and one a CPU, at most 8]
-    #[arg(long, value_name = "COUNTS", value_delimiter = ',')]
-    #[arg(value_parser = clap::value_parser!(u16).range(1..=256))]
-    pub queues: Vec<u16>,
-    /// Flows at once, by commas, for tcp, udp and rtt [default: 1 and 8]
-    #[arg(long, value_name = "COUNTS", value_delimiter = ',')]
-    #[arg(value_parser = clap::value_parser!(u16).range(1..=1000))]
-    pub flows: Vec<u16>,
-    /// Where to stop looking for an FDB's capacity, for fdb [default: 131072]
-    #[arg(long, value_name = "COUNT")]
-    #[arg(value_parser = clap::value_parser!(u32).range(64..=4_194_304))]
-    pub addresses: Option<u32>,
-    /// How many idle ports there are, for idle-ports [default: 1000]
-    #[arg(long = "ports", value_name = "COUNT")]
-    #[arg(value_parser = clap::value_parser!(u16).range(1..=4000))]
-    pub idle_ports: Option<u16>,
-    /// Keep idle CPUs from sleeping meanwhile, so that waking them stays out of the figures:
-    /// on virtual machines it can be most of a round trip
-    #[arg(long)]
-    pub awake: bool,
-    /// Write a page with plots into this file
-    #[arg(long, value_name = "FILE.html")]
-    pub report: Option<PathBuf>,
 }
 
 /// `up`.

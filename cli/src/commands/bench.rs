@@ -1,12 +1,26 @@
-//! `netloom bench`.
+//! `netloom bench`: the package `netloom-bench` measures, this program is what it measures.
 
+use std::path::Path;
+use std::sync::Arc;
+use std::time::Duration;
+
+use io_backends::Error;
+use netloom_bench::{Chosen, PageFile, Peer, Plan, Program, What};
+use rustix::process::Pid;
 use rustix::thread::CapabilitySet;
 
 use super::subprocess;
 use crate::args::{Bench, Global};
-use crate::bench::{self, PageFile, Peer, Plan, What};
+use crate::control::api::{Changed, Request, StatsDoc};
+use crate::control::client::Client;
+use crate::control::rundir::{RunDir, State};
 use crate::error::CliError;
 use crate::output;
+
+/// What failures are about.
+const BENCH: &str = "bench";
+/// How long a switch may take to start or to end, however many ports it has.
+const PATIENCE: Duration = Duration::from_secs(120);
 
 /// Measures, and shows what came out.
 ///
@@ -16,7 +30,7 @@ pub(super) fn run(global: &Global, arguments: &Bench) -> Result<(), CliError> {
     refuse_peers(arguments)?;
     refuse_idle_options(arguments)?;
     subprocess::needs(
-        "bench",
+        BENCH,
         "to make namespaces and TAPs, to send frames and to have the kernel send them back",
         &[
             ("CAP_NET_ADMIN", CapabilitySet::NET_ADMIN),
@@ -26,11 +40,50 @@ pub(super) fn run(global: &Global, arguments: &Bench) -> Result<(), CliError> {
         ],
     )?;
     let page = arguments.report.as_deref().map(PageFile::open).transpose()?;
-    let document = bench::run(global, &plan(arguments))?;
+    let stop = subprocess::on_interrupt(BENCH)?;
+    let program: Arc<dyn Program> = Arc::new(ThisProgram);
+    let document = netloom_bench::run(&plan(arguments), &program, &stop, global.quiet)?;
     if let Some(page) = page {
-        page.write(&bench::as_page(&document))?;
+        page.write(&netloom_bench::page(&document))?;
     }
-    output::show(global, &document, |paint| bench::as_text(&document, paint))
+    output::show(global, &document, |paint| netloom_bench::text(&document, paint))
+}
+
+/// This program, run by itself as a person runs it.
+struct ThisProgram;
+
+impl Program for ThisProgram {
+    fn up(&self, switches: &Path, name: &str, file: &Path) -> Result<(), Error> {
+        let mut command = subprocess::netloom(["up", "--detach", "--name", name]);
+        command.arg(file).env("NETLOOM_RUN_DIR", switches);
+        Ok(subprocess::finish(BENCH, command, PATIENCE)?)
+    }
+
+    fn add_port(&self, switches: &Path, name: &str, spec: &str) -> Result<(), Error> {
+        let request = Request::PortAdd { spec: spec.to_owned() };
+        let _: Changed = Client::connect(&RunDir::under(switches, name))?.ask(&request)?;
+        Ok(())
+    }
+
+    fn chosen(&self, switches: &Path, name: &str) -> Result<Chosen, Error> {
+        let mut client = Client::connect(&RunDir::under(switches, name))?;
+        let stats: StatsDoc = client.ask(&Request::Stats { port: None })?;
+        Ok(Chosen { engine: stats.engine, workers: stats.workers.len() })
+    }
+
+    fn process(&self, switches: &Path, name: &str) -> Option<Pid> {
+        match RunDir::under(switches, name).state()? {
+            State::Running(process) => i32::try_from(process).ok().and_then(Pid::from_raw),
+            State::Dead => None,
+        }
+    }
+
+    fn down(&self, switches: &Path, name: &str) -> Result<(), Error> {
+        match RunDir::under(switches, name).state() {
+            Some(_) => Ok(subprocess::take_down(BENCH, switches, name, PATIENCE)?),
+            None => Ok(()),
+        }
+    }
 }
 
 /// Nobody is told of peers that would not be measured.

@@ -1,5 +1,6 @@
 //! The commands, a file each: check what was typed, ask the switch, print the answer.
 
+#[cfg(feature = "bench")]
 mod bench;
 mod completions;
 mod demo;
@@ -13,7 +14,7 @@ mod ls;
 mod man;
 mod port;
 mod stats;
-pub(crate) mod subprocess;
+mod subprocess;
 mod up;
 mod vlan;
 
@@ -31,6 +32,7 @@ use crate::output;
 pub fn run(cli: &Cli) -> Result<(), CliError> {
     let global = &cli.global;
     match &cli.command {
+        #[cfg(feature = "bench")]
         Command::Bench(bench) => bench::run(global, bench),
         Command::Demo => demo::run(global),
         Command::Doctor => doctor::run(global),
