@@ -179,6 +179,7 @@ impl Daemon {
             if !self.stopping {
                 self.serve_clients();
                 self.heal();
+                self.log.tell_repeats();
             }
         }
         self.log.line("told to stop");
@@ -187,8 +188,9 @@ impl Daemon {
 
     /// How long the poll may wait; `None` is for ever.
     fn may_wait(&self) -> Option<Duration> {
-        let attempt = self.next_attempt().map(|at| at.saturating_duration_since(Instant::now()));
-        [attempt, self.server.may_wait()].into_iter().flatten().min()
+        let next = [self.next_attempt(), self.log.next_repeats()].into_iter().flatten().min();
+        let next = next.map(|at| at.saturating_duration_since(Instant::now()));
+        [next, self.server.may_wait()].into_iter().flatten().min()
     }
 
     fn note_event(&mut self, token: Token) {

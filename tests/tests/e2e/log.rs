@@ -1,8 +1,9 @@
 //! The log: what was changed, from what, to what, each once.
 
 use std::fs;
+use std::time::Instant;
 
-use tests::lab::Lab;
+use tests::lab::{Lab, eventually};
 
 /// The log's lines without their times.
 fn log(lab: &Lab) -> Vec<String> {
@@ -41,5 +42,22 @@ fn each_change_is_said_once_with_what_it_was() {
     let logged = log(&lab);
     let logged: Vec<_> = logged.iter().filter(|line| !line.contains("link ")).collect();
     assert_eq!(logged[logged.len() - wanted.len()..], wanted);
+    lab.end();
+}
+
+#[test]
+fn a_link_that_flaps_does_not_fill_the_log() {
+    const TIMES: usize = 2000;
+    let lab = Lab::new();
+    lab.up("x", &["a=tap,netns=na"]);
+    let batch = lab.file("flap", "link set eth0 down\nlink set eth0 up\n".repeat(TIMES));
+    let begin = Instant::now();
+    lab.run(&["ip", "-n", "na", "-batch", &batch]).ok();
+    let about = |text: &str| log(&lab).into_iter().filter(|line| line.contains(text)).count();
+    let counted = "more times within 10 s: port a: link down";
+    eventually("it is said how often", 30, || about(counted) > 0);
+    // Five of each and how many more, every ten seconds.
+    let most = 12 * (1 + begin.elapsed().as_secs() as usize / 10);
+    assert!(about("link") <= most, "{:#?}", log(&lab));
     lab.end();
 }

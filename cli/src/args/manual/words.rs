@@ -27,7 +27,12 @@ pub(super) const FILES: [(&str, &str); 5] = [
         "/run/netloom/NAME/control.sock",
         "The control socket. Who may write to it commands the switch.",
     ),
-    ("/run/netloom/NAME/log", "What happened, a line each with its time."),
+    (
+        "/run/netloom/NAME/log",
+        "What happened, a line each with its time. A line that comes more than five times within \
+         ten seconds is counted, and said again with the count. At 1 MiB the file becomes log.1 \
+         in place of the one before it.",
+    ),
     (
         "/run/netloom/NAME/made",
         "All that the switch made. After a kill, netloom down NAME takes it away by this record.",
