@@ -64,6 +64,8 @@ pub struct Daemon {
     switch: Switch,
     workers: Workers,
     members: Vec<Member>,
+    /// When queues that others can change were last looked at.
+    looked: Instant,
     poll: Poll,
     watch: LinkWatch,
     server: Server,
@@ -138,6 +140,7 @@ impl Daemon {
             switch,
             workers,
             members: Vec::new(),
+            looked: clock,
             poll,
             watch,
             server,
@@ -178,6 +181,7 @@ impl Daemon {
             }
             if !self.stopping {
                 self.serve_clients();
+                self.look();
                 self.heal();
                 self.log.tell_repeats();
             }

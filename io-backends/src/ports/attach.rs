@@ -17,6 +17,7 @@ use crate::error::Error;
 use crate::lab::{Journal, LinkInfo, Netns, Place, Wanted, macvtap_device, move_netdev, netns};
 use crate::ports::{Attachment, Kind, MacvtapMode};
 use crate::queue::Queue;
+use crate::queue::guard::Guard;
 use crate::queue::tap::TapQueue;
 
 /// Tries to find a name for a macvtap that nobody takes in the same moment.
@@ -26,6 +27,8 @@ const NAME_TRIES: usize = 16;
 pub struct Attached {
     /// One descriptor a queue.
     pub queues: Vec<Queue>,
+    /// What tells whether others changed the queues; `None` where nobody else can.
+    pub guard: Option<Guard>,
     /// What the device takes unfinished.
     pub takes: Takes,
     /// Its netdev and where that is; `None` when it is in a namespace the switch cannot see.
@@ -98,12 +101,15 @@ fn adopt(number: i32, sent: Option<OwnedFd>) -> Result<Attached, Error> {
         Some((place, name)) => place.links(|links| links.find(&name))?.map(|link| (place, link)),
         None => None,
     };
-    Ok(attached(vec![port.into()], netdev))
+    attached(vec![port.into()], netdev)
 }
 
-fn attached(queues: Vec<Queue>, netdev: Option<(Place, LinkInfo)>) -> Attached {
-    let takes = queues.first().map_or(Takes::NOTHING, Port::takes);
-    Attached { queues, takes, netdev }
+fn attached(queues: Vec<Queue>, netdev: Option<(Place, LinkInfo)>) -> Result<Attached, Error> {
+    let first = queues.first();
+    // The header is the netdev's, and so the same for all its queues.
+    let guard = first.map_or(Ok(None), Queue::guard)?;
+    let takes = first.map_or(Takes::NOTHING, Port::takes);
+    Ok(Attached { queues, guard, takes, netdev })
 }
 
 struct Steps<'s> {
@@ -232,7 +238,7 @@ impl Steps<'_> {
             links.configure(link, self.attachment)?;
             links.require(&link.name)
         })?;
-        Ok(attached(open.into_iter().map(Queue::from).collect(), Some((place, link))))
+        attached(open.into_iter().map(Queue::from).collect(), Some((place, link)))
     }
 }
 

@@ -58,7 +58,7 @@ pub fn adopt(number: RawFd) -> Result<TapQueue, Error> {
     // SAFETY: the descriptor is open and, inherited and not adopted before, has
     // no other owner in this process; close-on-exec now marks it as owned.
     let fd = unsafe { OwnedFd::from_raw_fd(number) };
-    Ok(TapQueue::new(fd, prepared))
+    Ok(TapQueue::shared(fd, prepared))
 }
 
 /// Takes over a descriptor that another process sent, where it had this number.
@@ -69,7 +69,7 @@ pub fn adopt_sent(fd: OwnedFd, number: RawFd) -> Result<TapQueue, Error> {
     let what = format!("fd {number}");
     let prepared = prepare(fd.as_fd(), &what)?;
     take(fd.as_fd()).map_err(|errno| Error::failed(what, crate::error::describe(&errno.into())))?;
-    Ok(TapQueue::new(fd, prepared))
+    Ok(TapQueue::shared(fd, prepared))
 }
 
 /// The netdev's name, when it is in the calling thread's namespace; `None` too

@@ -4,7 +4,7 @@
 //! (header size, byte order, offloads, filter, send buffer) is set anew and,
 //! where the kernel tells, read back. What can't be had is an error.
 
-use std::os::fd::BorrowedFd;
+use std::os::fd::{AsFd, BorrowedFd};
 
 use rustix::io::Errno;
 use switch_core::frame::Takes;
@@ -25,6 +25,27 @@ pub(crate) struct Prepared {
     pub(crate) takes: Takes,
 }
 
+impl Prepared {
+    /// Whether a queue with these flags has the same before each frame.
+    pub(super) fn agrees_with(&self, flags: u16) -> bool {
+        const COMPARED: u16 = flag::TYPE_MASK | flag::NO_PI | flag::VNET_HDR;
+        flags & COMPARED == self.flags & COMPARED
+    }
+}
+
+/// A queue's flags, with [`flag::NO_PI`] as it is.
+pub(super) fn flags_now(fd: impl AsFd, device: Device) -> rustix::io::Result<u16> {
+    match device {
+        Device::Tap => ioctl::tap_flags(fd),
+        Device::Macvtap => ioctl::get_iff(fd).map(|(_, flags)| flags),
+    }
+}
+
+/// Whether the virtio-net header is as [`prepare`] sets it.
+pub(super) fn keeps_header(fd: impl AsFd) -> rustix::io::Result<bool> {
+    Ok(ioctl::header_size(&fd)? == vnet::LEN as i32 && ioctl::is_little_endian(&fd)?)
+}
+
 /// Checks what an attached descriptor `what` is, sets its virtio-net header
 /// and offloads, and reads back what can be read back. Nothing is left as the
 /// descriptor or a persistent netdev happened to have it.
@@ -39,7 +60,7 @@ pub(crate) fn prepare(fd: BorrowedFd<'_>, what: &str) -> Result<Prepared, Error>
     }
     let device = device(fd, what)?;
     if device == Device::Tap {
-        flags = ioctl::tap_flags(fd).map_err(|errno| kept(what, "filter", errno))?;
+        flags = flags_now(fd, device).map_err(|errno| kept(what, "filter", errno))?;
     }
     if flags & flag::NO_PI == 0 {
         return Err(Error::failed(what, "puts packet information before each frame")

@@ -145,6 +145,21 @@ pub(crate) fn set_send_buffer(fd: impl AsFd, bytes: i32) -> Result<()> {
     unsafe { ioctl(fd, Setter::<{ op::TUNSETSNDBUF }, i32>::new(bytes)) }
 }
 
+/// Detaches a TAP's queue from its netdev, or attaches it again.
+#[cfg(feature = "testing")]
+pub(crate) fn set_queue(fd: impl AsFd, flags: u16) -> Result<()> {
+    let request = request("", flags);
+    // SAFETY: TUNSETQUEUE reads one `struct ifreq`, whatever size its number says.
+    unsafe { ioctl(fd, Setter::<{ op::TUNSETQUEUE }, ifreq>::new(request)) }
+}
+
+/// Says whether the netdev outlives its descriptors.
+#[cfg(feature = "testing")]
+pub(crate) fn set_persistent(fd: impl AsFd, persistent: bool) -> Result<()> {
+    // SAFETY: TUNSETPERSIST takes its argument by value, any integer.
+    unsafe { ioctl(fd, IntegerSetter::<{ op::TUNSETPERSIST }>::new_usize(persistent.into())) }
+}
+
 /// The namespace a TAP's netdev is in. The answer keeps it alive: drop it soon. Not on macvtap.
 pub(crate) fn device_netns(fd: impl AsFd) -> Result<OwnedFd> {
     // SAFETY: TUNGETDEVNETNS takes no argument.

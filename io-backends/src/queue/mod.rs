@@ -5,6 +5,7 @@
 //! [`Port::transmit`]; for a TAP's queue it knows a faster way. What a new
 //! variant has to answer is listed at [`Queue`].
 
+pub mod guard;
 pub(crate) mod header;
 pub(crate) mod ioctl;
 #[cfg(any(test, feature = "testing"))]
@@ -17,6 +18,7 @@ use std::os::fd::{AsFd, BorrowedFd};
 use switch_core::frame::{Frame, Takes};
 use switch_core::port::{Port, PortFault, TxError};
 
+use self::guard::Guard;
 use self::tap::TapQueue;
 use crate::error::Error;
 
@@ -75,6 +77,15 @@ impl Queue {
             #[cfg(any(test, feature = "testing"))]
             Queue::Memory(_) => None,
         }
+    }
+
+    /// What tells the control plane, while workers hold the queue, whether
+    /// others changed it; `None` where nobody else can.
+    ///
+    /// # Errors
+    /// When the process may open no more descriptors.
+    pub fn guard(&self) -> Result<Option<Guard>, Error> {
+        self.descriptor().map_or(Ok(None), TapQueue::guard)
     }
 
     /// Passes on what [`Port::transmit`] accepted since the last call, with

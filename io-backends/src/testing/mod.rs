@@ -5,6 +5,8 @@
 #[cfg(feature = "testing")]
 pub mod allocations;
 pub mod points;
+#[cfg(feature = "testing")]
+pub mod tamper;
 
 use std::ffi::c_int;
 use std::os::fd::{AsRawFd, OwnedFd};

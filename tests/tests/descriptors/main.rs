@@ -2,6 +2,7 @@
 
 mod existing;
 mod held;
+mod hostile;
 mod mistakes;
 mod offloads;
 
@@ -183,23 +184,27 @@ fn a_netdev_the_switch_sees() {
     lab.end();
 }
 
-#[test]
-fn a_macvtap_descriptor() {
-    let lab = Lab::new();
-    ip(&lab, &format!("netns add {GIVEN}"));
-    ip(&lab, &format!("link add low type veth peer name far0 netns {GIVEN}"));
-    ip(&lab, "link set low up");
-    address(&lab, "far0");
-    ip(&lab, "link add link low name theirs type macvtap mode passthru");
-    ip(&lab, "link set theirs allmulticast on up");
+/// A macvtap `theirs` on one end of a veth, whose other end is the host `given`'s; its descriptor.
+fn macvtap_to_given(lab: &Lab) -> OwnedFd {
+    ip(lab, &format!("netns add {GIVEN}"));
+    ip(lab, &format!("link add low type veth peer name far0 netns {GIVEN}"));
+    ip(lab, "link set low up");
+    address(lab, "far0");
+    ip(lab, "link add link low name theirs type macvtap mode passthru");
+    ip(lab, "link set theirs allmulticast on up");
     let open = || {
         let link = Place::Here.links(|links| links.require("theirs"))?;
         let (major, minor) = macvtap_device(&Place::Here, &link)?;
         macvtap::open(major, minor, 1)
     };
     let ports = in_netns(&lab.host(), open).expect("the lab's host").expect("a macvtap");
-    let fd = ports[0].as_fd().try_clone_to_owned().expect("a duplicate");
-    drop(ports);
+    ports[0].as_fd().try_clone_to_owned().expect("a duplicate")
+}
+
+#[test]
+fn a_macvtap_descriptor() {
+    let lab = Lab::new();
+    let fd = macvtap_to_given(&lab);
     up_with(&lab, fd).ok();
     assert_eq!(lab.port("m", "x")["ifname"], "theirs");
     both_hear_each_other(&lab);

@@ -9,6 +9,7 @@ use io_backends::Attachment;
 use io_backends::lab::{LinkEvent, LinkInfo, Report, Watched};
 use io_backends::ports::Kind;
 use io_backends::ports::{Attached, attach, place_exists};
+use io_backends::queue::guard::Guard;
 use switch_core::config::PortConfig;
 use switch_core::frame::Takes;
 use switch_core::port::DeviceState;
@@ -21,6 +22,9 @@ use netdev::Netdev;
 
 /// The first wait before a lost port is made again, and the longest.
 const PATIENCE: (Duration, Duration) = (Duration::from_millis(100), Duration::from_secs(2));
+
+/// The time between two looks at queues that others can change.
+const LOOK: Duration = Duration::from_secs(1);
 
 /// The MTU of a netdev the switch cannot see: no limit but a frame's own.
 const UNKNOWN_MTU: u32 = 65_535;
@@ -36,6 +40,7 @@ enum Device {
     Open {
         takes: Takes,
         queues: u16,
+        guard: Option<Guard>,
         /// `None` for a netdev the switch cannot see.
         netdev: Option<Netdev>,
     },
@@ -77,6 +82,13 @@ impl Member {
     fn netdev(&self) -> Option<&Netdev> {
         match &self.device {
             Device::Open { netdev, .. } => netdev.as_ref(),
+            Device::Lost { .. } => None,
+        }
+    }
+
+    fn guard(&self) -> Option<&Guard> {
+        match &self.device {
+            Device::Open { guard, .. } => guard.as_ref(),
             Device::Lost { .. } => None,
         }
     }
@@ -151,7 +163,7 @@ impl Daemon {
 
     /// Puts an open device into service.
     fn open(&mut self, at: usize, attached: Attached) -> Result<(), CliError> {
-        let Attached { queues, takes, netdev } = attached;
+        let Attached { queues, guard, takes, netdev } = attached;
         let member = &mut self.members[at];
         let count = queues.len() as u16;
         let netdev = match netdev {
@@ -159,7 +171,7 @@ impl Daemon {
             None => None,
         };
         let id = member.id;
-        let open = Device::Open { takes, queues: count, netdev };
+        let open = Device::Open { takes, queues: count, guard, netdev };
         let before = std::mem::replace(&mut member.device, open);
         let state = member.state();
         if let Err(error) = self.workers.add(id, queues) {
@@ -182,6 +194,7 @@ impl Daemon {
         self.switch.remove_port(member.id);
         self.await_crossing();
         self.workers.remove(member.id);
+        drop(member);
         Some(self.journal.undo_port(name))
     }
 
@@ -273,6 +286,7 @@ impl Daemon {
         let device = std::mem::replace(&mut member.device, lost);
         let (id, state, name) = (member.id, member.state(), member.config.name.clone());
         self.unfollow(&device);
+        drop(device);
         self.log.line(&format!("port {name}: fault: {why}"));
         self.switch.set_device(id, state);
         self.await_crossing();
@@ -283,8 +297,30 @@ impl Daemon {
         }
     }
 
-    /// When the next lost port is to be tried.
+    /// When a lost port is to be tried, or the open ones are to be looked at.
     pub(super) fn next_attempt(&self) -> Option<Instant> {
+        let guarded = self.members.iter().any(|member| member.guard().is_some());
+        let look = guarded.then(|| self.looked + LOOK);
+        look.into_iter().chain(self.next_healing()).min()
+    }
+
+    /// Takes ports out of service whose queues others changed.
+    pub(super) fn look(&mut self) {
+        if self.looked.elapsed() < LOOK {
+            return;
+        }
+        self.looked = Instant::now();
+        for at in 0..self.members.len() {
+            let found = self.members[at].guard().map_or(Ok(()), Guard::check);
+            if let Err(why) = found {
+                // Where the watch knows better why, it says so.
+                self.follow_links();
+                self.lose(at, why);
+            }
+        }
+    }
+
+    fn next_healing(&self) -> Option<Instant> {
         let next = |member: &Member| match &member.device {
             Device::Lost { next, .. } => *next,
             Device::Open { .. } => None,
