@@ -135,11 +135,30 @@ struct LoadArguments {
     flags: u32,
 }
 
+/// How often a program is handed to the kernel before EAGAIN counts, as in libbpf.
+const LOAD_ATTEMPTS: usize = 5;
+
 /// Has the kernel verify and take a program.
 ///
 /// # Errors
-/// EPERM without CAP_BPF (and CAP_NET_ADMIN), EINVAL or EACCES for what its verifier refuses.
+/// EPERM without CAP_BPF (and CAP_NET_ADMIN), EINVAL or EACCES for what its verifier
+/// refuses, EAGAIN when signals kept coming while it worked.
 pub fn load(kind: Kind, program: &[Insn]) -> Result<OwnedFd> {
+    uninterrupted(|| load_once(kind, program))
+}
+
+/// Repeats what a signal made the kernel give up.
+fn uninterrupted<T>(mut load: impl FnMut() -> Result<T>) -> Result<T> {
+    for _ in 1..LOAD_ATTEMPTS {
+        match load() {
+            Err(Errno::AGAIN) => {}
+            result => return result,
+        }
+    }
+    load()
+}
+
+fn load_once(kind: Kind, program: &[Insn]) -> Result<OwnedFd> {
     const PROG_LOAD: u32 = 5;
     let arguments = LoadArguments {
         kind: kind.number,
@@ -168,5 +187,30 @@ unsafe fn call<A>(command: u32, arguments: &A) -> Result<OwnedFd> {
         // SAFETY: these commands answer with a descriptor that is the caller's alone.
         Ok(number) if number >= 0 => Ok(unsafe { OwnedFd::from_raw_fd(number) }),
         _ => Err(Errno::from_io_error(&std::io::Error::last_os_error()).unwrap_or(Errno::IO)),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_load_that_signals_interrupt_is_repeated() {
+        for (interruptions, expected) in
+            [(0, Ok(1)), (4, Ok(5)), (5, Err(Errno::AGAIN)), (9, Err(Errno::AGAIN))]
+        {
+            let mut calls = 0;
+            let loaded = uninterrupted(|| {
+                calls += 1;
+                if calls > interruptions { Ok(calls) } else { Err(Errno::AGAIN) }
+            });
+            assert_eq!(loaded, expected, "{interruptions} interruptions");
+        }
+        let mut calls = 0;
+        let refused: Result<()> = uninterrupted(|| {
+            calls += 1;
+            Err(Errno::PERM)
+        });
+        assert_eq!((refused, calls), (Err(Errno::PERM), 1));
     }
 }

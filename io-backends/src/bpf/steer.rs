@@ -19,7 +19,7 @@ use std::os::fd::{AsFd, AsRawFd, OwnedFd};
 use std::sync::OnceLock;
 
 use linux_raw_sys::ioctl::TUNSETSTEERINGEBPF;
-use rustix::io::{Errno, Result};
+use rustix::io::Result;
 use rustix::ioctl::{Setter, ioctl};
 
 use crate::bpf::{self, Insn, Kind, Width};
@@ -79,9 +79,19 @@ pub(crate) fn unset(tap: impl AsFd) {
 
 /// The program, loaded once for all TAPs.
 fn program() -> Result<&'static OwnedFd> {
-    static PROGRAM: OnceLock<std::result::Result<OwnedFd, Errno>> = OnceLock::new();
-    let loaded = PROGRAM.get_or_init(|| bpf::load(Kind::SOCKET_FILTER, &instructions()));
-    loaded.as_ref().map_err(|errno| *errno)
+    static PROGRAM: OnceLock<OwnedFd> = OnceLock::new();
+    once_it_succeeds(&PROGRAM, || bpf::load(Kind::SOCKET_FILTER, &instructions()))
+}
+
+/// What `make` makes, kept from its first success on: a failure may pass.
+fn once_it_succeeds<T>(
+    kept: &'static OnceLock<T>,
+    make: impl FnOnce() -> Result<T>,
+) -> Result<&'static T> {
+    match kept.get() {
+        Some(made) => Ok(made),
+        None => make().map(|made| kept.get_or_init(|| made)),
+    }
 }
 
 fn instructions() -> Vec<Insn> {

@@ -1,10 +1,13 @@
 use std::collections::BTreeSet;
+use std::sync::OnceLock;
 use std::time::{Duration, Instant};
 
+use rustix::io::Errno;
 use switch_core::Frame;
 use switch_core::port::Port;
 use switch_core::ports::memory::Wire;
 
+use super::*;
 use crate::lab::{Place, Wanted};
 use crate::ports::tap;
 use crate::queue::tap::TapQueue;
@@ -153,6 +156,14 @@ fn short_frames_come_in_too() {
             rig.queue_of(&short);
         }
     });
+}
+
+#[test]
+fn a_failure_that_passes_is_not_remembered() {
+    static KEPT: OnceLock<u8> = OnceLock::new();
+    assert_eq!(once_it_succeeds(&KEPT, || Err(Errno::AGAIN)), Err(Errno::AGAIN));
+    assert_eq!(once_it_succeeds(&KEPT, || Ok(1)), Ok(&1));
+    assert_eq!(once_it_succeeds(&KEPT, || Err(Errno::PERM)), Ok(&1));
 }
 
 #[test]
