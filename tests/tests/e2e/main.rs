@@ -15,6 +15,7 @@ mod life;
 mod log;
 mod mistakes;
 mod namespaces;
+mod page;
 mod privileges;
 mod rate;
 mod run_time;
