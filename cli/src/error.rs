@@ -53,6 +53,11 @@ impl CliError {
         CliError::new(FAILED, what, why)
     }
 
+    /// A system call on `what` failed.
+    pub fn io(what: impl Into<String>, error: &io::Error) -> CliError {
+        CliError::from(io_backends::Error::io(what, error))
+    }
+
     /// The command line or the configuration is wrong.
     pub fn usage(what: impl Into<String>, why: impl Into<String>) -> CliError {
         CliError::new(USAGE, what, why)

@@ -41,10 +41,22 @@ impl Error {
                 kind: ErrorKind::Privilege,
                 what: what.into(),
                 why: format!("needs {privilege}"),
-                hint: Some("run it as root".into()),
+                hint: Some(match privilege.strip_prefix("CAP_") {
+                    Some(name) if !name.contains(' ') => format!(
+                        "run it as root, or with {privilege}; in a container: --cap-add={name}"
+                    ),
+                    _ => "run it as root".into(),
+                }),
             },
-            _ => Error::failed(what, describe(error)),
+            _ => Error::io(what, error),
         }
+    }
+
+    /// A failed system call on `what`, with the remedy where there is a known one.
+    pub fn io(what: impl Into<String>, error: &io::Error) -> Error {
+        let what = what.into();
+        let hint = remedy(&what, error);
+        Error { hint: hint.map(Into::into), ..Error::failed(what, describe(error)) }
     }
 
     /// The same error with a remedy.
@@ -52,6 +64,18 @@ impl Error {
     pub fn hint(mut self, hint: impl Into<String>) -> Error {
         self.hint = Some(hint.into());
         self
+    }
+}
+
+/// What helps against an error of the host that can come with any call.
+fn remedy(what: &str, error: &io::Error) -> Option<&'static str> {
+    let is_missing = error.kind() == io::ErrorKind::NotFound;
+    match error.raw_os_error() {
+        Some(libc::EMFILE) => Some("allow the process more: ulimit -n; in a service: LimitNOFILE="),
+        Some(libc::ENFILE) => Some("allow the host more: sysctl fs.file-max"),
+        _ if is_missing && what.starts_with("/proc/") => Some("mount it: mount -t proc proc /proc"),
+        _ if is_missing && what == "/dev/null" => Some("make it: mknod -m 666 /dev/null c 1 3"),
+        _ => None,
     }
 }
 

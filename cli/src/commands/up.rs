@@ -1,6 +1,5 @@
 //! `netloom up`.
 
-use io_backends::error::describe;
 use io_backends::host::daemonize::{Background, Side, split};
 use serde::{Deserialize, Serialize};
 
@@ -58,14 +57,13 @@ fn described(global: &Global, up: &Up) -> Result<(String, SwitchConfig), CliErro
 
 fn detach(global: &Global, name: &str, config: &SwitchConfig) -> Result<(), CliError> {
     let what = format!("switch {name}");
-    match split() {
-        Err(error) => Err(CliError::failed(what, describe(&error))),
-        Ok(Side::Background(background)) => {
+    match split()? {
+        Side::Background(background) => {
             serve(background, name, config);
             // The caller has its answer; what it would do next is not this process's business.
             std::process::exit(0)
         }
-        Ok(Side::Foreground(mut foreground)) => {
+        Side::Foreground(mut foreground) => {
             let word = serde_json::from_slice(&foreground.wait());
             if let Ok(Word::Ready(changed)) = word {
                 let told = output::changed(global, &changed);
@@ -100,8 +98,10 @@ fn stopped_again(error: CliError, name: &str) -> CliError {
 }
 
 fn serve(background: Background, name: &str, config: &SwitchConfig) {
+    let left =
+        background.leave_caller().map_err(|error| CliError::io("the background process", &error));
     let say = |word: &Word| background.say(&serde_json::to_vec(word).unwrap_or_default());
-    match Daemon::start(name, config) {
+    match left.and_then(|()| Daemon::start(name, config)) {
         Ok(daemon) => {
             say(&Word::Ready(daemon.report()));
             daemon.serve();

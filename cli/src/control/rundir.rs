@@ -9,7 +9,6 @@ use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::OnceLock;
 
-use io_backends::error::describe;
 use io_backends::lab;
 
 use crate::config;
@@ -132,7 +131,7 @@ impl RunDir {
     pub fn write_pid(&self) -> Result<(), CliError> {
         let path = self.pid();
         fs::write(&path, format!("{}\n", std::process::id()))
-            .map_err(|error| CliError::failed(path.display().to_string(), describe(&error)))
+            .map_err(|error| CliError::io(path.display().to_string(), &error))
     }
 
     /// Removes the directory and what a switch keeps in it.
@@ -142,7 +141,7 @@ impl RunDir {
     pub fn remove(&self) -> Result<(), CliError> {
         match fs::remove_dir_all(&self.path) {
             Err(error) if error.kind() != io::ErrorKind::NotFound => {
-                Err(CliError::failed(self.path.display().to_string(), describe(&error)))
+                Err(CliError::io(self.path.display().to_string(), &error))
             }
             _ => {
                 // The parent goes with the last switch; while others are there it stays.

@@ -18,11 +18,10 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use crossbeam::channel::{Receiver, unbounded};
-use io_backends::error::describe;
+use io_backends::host::descriptors;
 use io_backends::lab::{Journal, LinkWatch, Report};
 use mio::unix::SourceFd;
 use mio::{Events, Interest, Poll, Token, Waker};
-use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM};
 use switch_core::fdb::Seed;
 use switch_core::{PortId, Switch};
@@ -32,7 +31,7 @@ use crate::control::api::{Changed, Failure, Reply};
 use crate::control::change::{Action, Change, Thing};
 use crate::control::client::dies;
 use crate::control::rundir::{self, RunDir};
-use crate::error::CliError;
+use crate::error::{CliError, PRIVILEGE};
 
 pub use requests::leftovers;
 
@@ -83,6 +82,7 @@ impl Daemon {
     pub fn start(name: &str, config: &SwitchConfig) -> Result<Daemon, CliError> {
         let dir = RunDir::of(name);
         dir.check_socket()?;
+        descriptors::raise_limit();
         let mut journal = open_journal(&dir)?;
         let undone = journal.undo();
         match Daemon::begin(&dir, journal, config) {
@@ -91,8 +91,11 @@ impl Daemon {
                 for port in &config.config.ports {
                     if let Err(error) = daemon.add_port(port.clone(), None) {
                         daemon.log.line(&format!("not started: {error}"));
-                        daemon.stop();
-                        return Err(error);
+                        let left = daemon.stop().kept.into_iter().next();
+                        return Err(match left {
+                            Some(left) => error.hint(format!("left behind: {left}")),
+                            None => error,
+                        });
                     }
                     let added = Change::new(Action::Added, Thing::Port, &port.name);
                     daemon.log.line(&added.now(spec_words(port)).to_string());
@@ -102,19 +105,18 @@ impl Daemon {
                 Ok(daemon)
             }
             Err(error) => {
-                // Nothing else was made yet.
-                let _ = dir.remove();
+                // Nothing was made yet; what is left of a killed switch stays recorded.
+                if undone.kept.is_empty() {
+                    let _ = dir.remove();
+                }
                 Err(error)
             }
         }
     }
 
     fn begin(dir: &RunDir, journal: Journal, config: &SwitchConfig) -> Result<Daemon, CliError> {
-        let failed = |what: &'static str| {
-            move |error: std::io::Error| CliError::failed(what, describe(&error))
-        };
+        let failed = |what: &'static str| move |error: std::io::Error| CliError::io(what, &error);
         dir.write_pid()?;
-        raise_descriptor_limit();
         let log = Log::open(&dir.log())?;
         let poll = Poll::new().map_err(failed("the control loop"))?;
         let registry = poll.registry();
@@ -300,21 +302,17 @@ fn open_journal(dir: &RunDir) -> Result<Journal, CliError> {
     // One of this name that was just killed may still be on its way out.
     let opened = open().or_else(|error| if dies(dir) { open() } else { Err(error) });
     opened.map_err(|error| {
-        let hint = match dir.state() {
+        let error = CliError::from(error);
+        match dir.state() {
+            // The remedy is known, and it is not another directory.
+            _ if error.exit != PRIVILEGE && error.hint.is_some() => error,
             Some(rundir::State::Running(_)) => {
-                format!("`netloom down {0}` stops it; --name takes another name", dir.name())
+                let name = dir.name();
+                error.hint(format!("`netloom down {name}` stops it; --name takes another name"))
             }
-            _ => "run it as root, or set NETLOOM_RUN_DIR to a directory of yours".into(),
-        };
-        CliError::from(error).hint(hint)
+            _ => error.hint("run it as root, or set NETLOOM_RUN_DIR to a directory of yours"),
+        }
     })
-}
-
-/// A queue is a descriptor: the usual soft limit of 1024 is too low for a
-/// switch of 4096 ports. Where the limit can't be raised, adding a port says so.
-fn raise_descriptor_limit() {
-    let limit = getrlimit(Resource::Nofile);
-    let _ = setrlimit(Resource::Nofile, Rlimit { current: limit.maximum, ..limit });
 }
 
 /// SIGINT, SIGTERM and SIGHUP become bytes to read.

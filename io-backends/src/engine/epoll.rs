@@ -25,7 +25,7 @@ use switch_core::port::{BURST, Burst, Engine, Port, PortId, Tx};
 use crate::engine::QueueEngine;
 use crate::engine::queues::{MIN_SHARE, QueueId, Queues, Served, name};
 use crate::engine::waker::Waker;
-use crate::error::{Error, describe};
+use crate::error::Error;
 use crate::queue::Queue;
 
 /// Events taken from the kernel at once; further ones come with the next round.
@@ -72,7 +72,7 @@ impl EpollEngine {
     /// # Errors
     /// When the process may open no more descriptors.
     pub fn new() -> Result<EpollEngine, Error> {
-        let error = |errno: Errno| Error::failed("epoll", describe(&errno.into()));
+        let error = |errno: Errno| Error::io("epoll", &errno.into());
         let epoll = epoll::create(CreateFlags::CLOEXEC).map_err(error)?;
         let waker = Waker::new().map_err(error)?;
         epoll::add(&epoll, &waker, EventData::new_u64(WAKER), EventFlags::IN).map_err(error)?;
@@ -169,7 +169,7 @@ impl QueueEngine for EpollEngine {
         let id = self.queues.insert(id, queue, Watch::NO)?;
         let Some(served) = self.queues.find(id) else { return Ok(()) };
         if let Err(errno) = watch(&self.epoll, id, served) {
-            let error = Error::failed(name(id.port, &served.queue), describe(&errno.into()));
+            let error = Error::io(name(id.port, &served.queue), &errno.into());
             self.queues.take_last(id.port);
             return Err(error);
         }

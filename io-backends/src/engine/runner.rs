@@ -61,7 +61,7 @@ impl Runner {
                     Loop { worker, engine, orders: received, clock, gone }.run();
                 }
             })
-            .map_err(|error| Error::failed("worker thread", describe(&error)))?;
+            .map_err(|error| Error::io("worker thread", &error))?;
         let started = start.recv();
         let waker =
             started.unwrap_or_else(|_| Err(Error::failed("worker thread", "it ended at once")))?;

@@ -9,6 +9,11 @@ use rustix::pipe::{PipeFlags, pipe_with};
 use rustix::process::{Pid, WaitOptions, setsid, waitpid};
 use rustix::stdio::{dup2_stderr, dup2_stdin, dup2_stdout};
 
+use crate::Error;
+
+const NULL: &str = "/dev/null";
+const THREADS: &str = "/proc/self/task";
+
 /// The two sides after [`split`].
 pub enum Side {
     /// The caller's process, which waits for word from the other.
@@ -23,45 +28,42 @@ pub struct Foreground {
     word: File,
 }
 
-/// The new process's side: a session of its own, none of the caller's standard streams.
+/// The new process's side.
 pub struct Background {
     word: File,
+    /// `/dev/null`, for the standard streams.
+    null: File,
 }
 
 /// Splits the process in two. Inherited descriptors go along.
 ///
 /// # Errors
 /// When the process has threads already, of which the new one would have only
-/// this one, or the kernel makes no more processes.
-pub fn split() -> io::Result<Side> {
-    if read_dir("/proc/self/task")?.count() != 1 {
-        return Err(io::Error::other("the process has several threads"));
+/// this one, `/proc` or `/dev/null` is missing, or the kernel makes no more processes.
+pub fn split() -> Result<Side, Error> {
+    const WHAT: &str = "the background process";
+    let threads = read_dir(THREADS).map_err(|error| Error::io(THREADS, &error))?;
+    if threads.count() != 1 {
+        return Err(Error::failed(WHAT, "the process has several threads"));
     }
-    let (read, write) = pipe_with(PipeFlags::CLOEXEC)?;
+    // Opened here, where a failure is the caller's message.
+    let null = OpenOptions::new().read(true).write(true).open(NULL);
+    let null = null.map_err(|error| Error::io(NULL, &error))?;
+    let (read, write) =
+        pipe_with(PipeFlags::CLOEXEC).map_err(|errno| Error::io(WHAT, &errno.into()))?;
     // SAFETY: the process has one thread, so no lock is held by another one
     // that would be missing in the child, which may go on like any process.
     let child = unsafe { libc::fork() };
     if child < 0 {
-        return Err(io::Error::last_os_error());
+        return Err(Error::io(WHAT, &io::Error::last_os_error()));
     }
     match Pid::from_raw(child) {
         Some(child) => Ok(Side::Foreground(Foreground { child, word: read.into() })),
         None => {
             drop(read);
-            leave_caller()?;
-            Ok(Side::Background(Background { word: write.into() }))
+            Ok(Side::Background(Background { word: write.into(), null }))
         }
     }
-}
-
-/// Gives up the caller's session, standard streams and directory.
-fn leave_caller() -> io::Result<()> {
-    setsid()?;
-    let null = OpenOptions::new().read(true).write(true).open("/dev/null")?;
-    dup2_stdin(&null)?;
-    dup2_stdout(&null)?;
-    dup2_stderr(&null)?;
-    std::env::set_current_dir("/")
 }
 
 impl Foreground {
@@ -80,6 +82,18 @@ impl Foreground {
 }
 
 impl Background {
+    /// Gives up the caller's session, standard streams and directory.
+    ///
+    /// # Errors
+    /// When the kernel refuses; the caller is to be told by [`Background::say`].
+    pub fn leave_caller(&self) -> io::Result<()> {
+        setsid()?;
+        dup2_stdin(&self.null)?;
+        dup2_stdout(&self.null)?;
+        dup2_stderr(&self.null)?;
+        std::env::set_current_dir("/")
+    }
+
     /// Says the word and lets the foreground go.
     pub fn say(mut self, word: &[u8]) {
         // A foreground that was interrupted no longer listens; the switch runs all the same.

@@ -185,7 +185,7 @@ fn in_own_netns<R: Send>(work: impl FnOnce() -> Result<R, Error> + Send) -> Resu
                 .map_err(|errno| Error::system(what, &errno.into(), "CAP_SYS_ADMIN"))?;
             work()
         });
-        let thread = thread.map_err(|error| Error::failed(what, describe(&error)))?;
+        let thread = thread.map_err(|error| Error::io(what, &error))?;
         thread.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic))
     })
 }

@@ -14,6 +14,7 @@ use switch_core::frame::Takes;
 use super::{fd, macvtap, tap};
 use crate::bpf::steer;
 use crate::error::Error;
+use crate::host::descriptors;
 use crate::lab::{Journal, LinkInfo, Netns, Place, Wanted, macvtap_device, move_netdev, netns};
 use crate::ports::{Attachment, Kind, MacvtapMode};
 use crate::queue::Queue;
@@ -55,12 +56,14 @@ pub fn attach(
     // What the port had before stays recorded: its claim to a namespace, for one.
     let mark = journal.mark();
     let mut steps = Steps { journal, name, attachment, queues };
+    let undoing_needs_some = descriptors::leave_some();
     let made = match &attachment.kind {
         Kind::Tap { name, existing: false } => steps.new_tap(name),
         Kind::Tap { name, existing: true } => steps.existing_tap(name),
         Kind::Macvtap { lower, mode } => steps.macvtap(lower, *mode),
         Kind::Fd(number) => adopt(*number, sent),
     };
+    drop(undoing_needs_some);
     made.map_err(|error| match journal.undo_since(mark).kept.first() {
         Some(left) => error.hint(format!("left behind: {left}")),
         None => error,

@@ -54,7 +54,7 @@ pub fn adopt(number: RawFd) -> Result<TapQueue, Error> {
         return Err(Error::failed(what, "is not open, or is a port's already").hint(LEAVE_OPEN));
     }
     let prepared = prepare(fd, &what)?;
-    take(fd).map_err(|errno| Error::failed(&what, crate::error::describe(&errno.into())))?;
+    take(fd).map_err(|errno| Error::io(&what, &errno.into()))?;
     // SAFETY: the descriptor is open and, inherited and not adopted before, has
     // no other owner in this process; close-on-exec now marks it as owned.
     let fd = unsafe { OwnedFd::from_raw_fd(number) };
@@ -68,7 +68,7 @@ pub fn adopt(number: RawFd) -> Result<TapQueue, Error> {
 pub fn adopt_sent(fd: OwnedFd, number: RawFd) -> Result<TapQueue, Error> {
     let what = format!("fd {number}");
     let prepared = prepare(fd.as_fd(), &what)?;
-    take(fd.as_fd()).map_err(|errno| Error::failed(what, crate::error::describe(&errno.into())))?;
+    take(fd.as_fd()).map_err(|errno| Error::io(what, &errno.into()))?;
     Ok(TapQueue::shared(fd, prepared))
 }
 
@@ -106,7 +106,7 @@ fn take(fd: BorrowedFd<'_>) -> rustix::io::Result<()> {
 fn open_error(what: &str, errno: Errno) -> Error {
     match errno {
         Errno::BADF => Error::failed(what, "is not open").hint(LEAVE_OPEN),
-        errno => Error::failed(what, crate::error::describe(&errno.into())),
+        errno => Error::io(what, &errno.into()),
     }
 }
 

@@ -176,7 +176,7 @@ pub(crate) fn open_error(errno: Errno) -> Error {
             why: "needs permission to read and write it".into(),
             hint: Some("run it as root, or let its group in".into()),
         },
-        errno => Error::failed(DEVICE, crate::error::describe(&errno.into())),
+        errno => Error::io(DEVICE, &errno.into()),
     }
 }
 

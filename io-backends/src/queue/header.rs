@@ -140,6 +140,6 @@ fn get_iff_error(what: &str, errno: Errno) -> Error {
         Errno::BADFD => Error::failed(what, "is attached to no TAP, or its netdev is gone")
             .hint("choose a TAP with TUNSETIFF before handing it over"),
         Errno::NOLINK => Error::failed(what, "its macvtap is gone"),
-        errno => Error::failed(what, crate::error::describe(&errno.into())),
+        errno => Error::io(what, &errno.into()),
     }
 }

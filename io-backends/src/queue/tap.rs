@@ -23,7 +23,7 @@ use super::guard::Guard;
 use super::ioctl::{self, flag};
 use super::vnet;
 use crate::bpf::steer;
-use crate::error::{Error, describe};
+use crate::error::Error;
 use crate::queue::header::Prepared;
 
 /// No frame is shorter than an Ethernet header; the kernel refuses such writes too.
@@ -115,7 +115,7 @@ impl TapQueue {
     }
 
     fn duplicate(&self) -> Result<OwnedFd, Error> {
-        let error = |errno: Errno| Error::failed("a port's queue", describe(&errno.into()));
+        let error = |errno: Errno| Error::io("a port's queue", &errno.into());
         fcntl_dupfd_cloexec(&self.fd, 0).map_err(error)
     }
 

@@ -12,6 +12,7 @@ mod forwarding;
 mod hosts;
 mod learning;
 mod life;
+mod limits;
 mod log;
 mod mistakes;
 mod namespaces;

@@ -7,8 +7,6 @@ mod repeats;
 use std::path::Path;
 use std::time::{Instant, SystemTime};
 
-use io_backends::error::describe;
-
 use crate::error::CliError;
 
 use file::LogFile;
@@ -26,7 +24,7 @@ pub(super) struct Log {
 impl Log {
     pub(super) fn open(path: &Path) -> Result<Log, CliError> {
         let file = LogFile::open(path)
-            .map_err(|error| CliError::failed(path.display().to_string(), describe(&error)))?;
+            .map_err(|error| CliError::io(path.display().to_string(), &error))?;
         Ok(Log { file, repeats: Repeats::default() })
     }
 

@@ -6,6 +6,7 @@ use std::os::fd::OwnedFd;
 use std::time::{Duration, Instant};
 
 use io_backends::Attachment;
+use io_backends::host::descriptors;
 use io_backends::lab::{LinkEvent, LinkInfo, Report, Watched};
 use io_backends::ports::Kind;
 use io_backends::ports::{Attached, attach, place_exists};
@@ -164,6 +165,7 @@ impl Daemon {
     /// Puts an open device into service.
     fn open(&mut self, at: usize, attached: Attached) -> Result<(), CliError> {
         let Attached { queues, guard, takes, netdev } = attached;
+        let _others_need_some = descriptors::leave_some();
         let member = &mut self.members[at];
         let count = queues.len() as u16;
         let netdev = match netdev {

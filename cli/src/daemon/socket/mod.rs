@@ -19,7 +19,6 @@ use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
 use std::time::{Duration, Instant};
 
-use io_backends::error::describe;
 use mio::net::UnixListener;
 use mio::{Interest, Registry, Token};
 use rustix::io::{Errno, fcntl_dupfd_cloexec};
@@ -94,8 +93,11 @@ impl Server {
         token: Token,
     ) -> Result<Server, CliError> {
         let refused = |error: io::Error| {
-            CliError::failed(path.display().to_string(), describe(&error))
-                .hint("set NETLOOM_RUN_DIR to a directory that you may write to")
+            let error = CliError::io(path.display().to_string(), &error);
+            match error.hint {
+                Some(_) => error,
+                None => error.hint("set NETLOOM_RUN_DIR to a directory that you may write to"),
+            }
         };
         match std::fs::remove_file(path) {
             Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(refused(error)),

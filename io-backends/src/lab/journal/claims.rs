@@ -16,9 +16,9 @@ use std::path::{Path, PathBuf};
 use rustix::fs::{FlockOperation, flock};
 
 use super::files::{is_at, is_running, make_folder, on_file};
+use crate::Error;
 use crate::lab::Netns;
-use crate::lab::netns::{self, NsIdentity, named};
-use crate::{Error, ErrorKind};
+use crate::lab::netns::{self, NsIdentity, Standing, named};
 
 /// The file that says Netloom made the namespace; no claim's name, for it has no colon.
 const MARK: &str = "made";
@@ -60,10 +60,11 @@ impl<'a> Claims<'a> {
         let _lock = self.lock()?;
         let folder = self.folder(name);
         let claim = folder.join(format!("{switch}:{port}"));
-        make_folder(&folder).and_then(|()| write(&claim, b"")).map_err(|e| on_file(&claim, &e))?;
-        find_or_make(name, &folder).inspect_err(|_| {
+        let claimed =
+            make_folder(&folder).and_then(|()| write(&claim, b"")).map_err(|e| on_file(&claim, &e));
+        claimed.and_then(|()| find_or_make(name, &folder)).inspect_err(|_| {
             let _ = fs::remove_file(&claim);
-            let _ = fs::remove_dir(&folder);
+            self.tidy(&folder);
         })
     }
 
@@ -72,24 +73,34 @@ impl<'a> Claims<'a> {
         let _lock = self.lock()?;
         let folder = self.folder(name);
         let _ = fs::remove_file(folder.join(format!("{switch}:{port}")));
-        if self.any_left(&folder) {
+        if self.any_left(&folder).map_err(|error| on_file(&folder, &error))? {
             return Ok(Released::Kept);
         }
-        let released = match mark(&folder) {
+        let released = match mark(&folder)? {
             Some(made) => remove_if_same(name, made)?,
             None => Released::Kept,
         };
         let _ = fs::remove_file(folder.join(MARK));
-        let _ = fs::remove_dir(&folder);
-        // The last namespace takes the whole tree along, so that nothing stays behind.
-        let _ = fs::remove_dir(self.tree());
+        self.tidy(&folder);
         Ok(released)
     }
 
+    /// Removes a folder with nothing in it. The last namespace's takes the whole
+    /// tree along, so that nothing stays behind.
+    fn tidy(&self, folder: &Path) {
+        let _ = fs::remove_dir(folder);
+        let _ = fs::remove_dir(self.tree());
+    }
+
     /// Whether a switch that runs has a claim; the others' claims are deleted.
-    fn any_left(&self, folder: &Path) -> bool {
+    fn any_left(&self, folder: &Path) -> io::Result<bool> {
         let mut any = false;
-        for file in fs::read_dir(folder).into_iter().flatten().flatten() {
+        let files = match fs::read_dir(folder) {
+            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(false),
+            files => files?,
+        };
+        for file in files {
+            let file = file?;
             let name = file.file_name();
             let Some((switch, _)) = name.to_str().and_then(|name| name.split_once(':')) else {
                 continue;
@@ -100,7 +111,7 @@ impl<'a> Claims<'a> {
                 let _ = fs::remove_file(file.path());
             }
         }
-        any
+        Ok(any)
     }
 
     fn folder(&self, name: &str) -> PathBuf {
@@ -140,18 +151,19 @@ fn lock_if_there(path: &Path) -> io::Result<Option<File>> {
 }
 
 fn find_or_make(name: &str, folder: &Path) -> Result<Found, Error> {
-    let made = mark(folder);
-    match netns::identity_if_there(&Netns::Name(name.into())) {
-        Ok(Some(there)) => {
+    let made = mark(folder)?;
+    let netns = Netns::Name(name.into());
+    match netns::standing(&netns)? {
+        Standing::Namespace(there) => {
             if made.is_some_and(|made| made != there) {
                 let _ = fs::remove_file(folder.join(MARK));
             }
             return Ok(Found::There);
         }
-        Ok(None) => {}
-        // With the mark, the plain file is what a crash of Netloom left.
-        Err(error) if made.is_none() || error.kind == ErrorKind::Privilege => return Err(error),
-        Err(_) => named::remove(name)?,
+        Standing::Nothing => {}
+        // With the mark, it is what a crash of Netloom left.
+        Standing::Other if made.is_some() => named::remove(name)?,
+        Standing::Other => return Err(netns::no_namespace(&netns)),
     }
     let announce = |identity: NsIdentity| {
         let path = folder.join(MARK);
@@ -168,20 +180,25 @@ fn find_or_make(name: &str, folder: &Path) -> Result<Found, Error> {
 }
 
 fn remove_if_same(name: &str, made: NsIdentity) -> Result<Released, Error> {
-    match netns::identity_if_there(&Netns::Name(name.into())) {
-        Ok(Some(there)) if there == made => {
+    match netns::standing(&Netns::Name(name.into()))? {
+        Standing::Namespace(there) if there == made => {
             named::remove(name)?;
             Ok(Released::Removed(made))
         }
-        Ok(_) => Ok(Released::Kept),
-        Err(error) if error.kind == ErrorKind::Privilege => Err(error),
-        Err(_) => named::remove(name).map(|()| Released::Kept),
+        Standing::Namespace(_) | Standing::Nothing => Ok(Released::Kept),
+        Standing::Other => named::remove(name).map(|()| Released::Kept),
     }
 }
 
-/// Which namespace Netloom made under that name, if it did.
-fn mark(folder: &Path) -> Option<NsIdentity> {
-    serde_json::from_slice(&fs::read(folder.join(MARK)).ok()?).ok()
+/// Which namespace Netloom made under that name, if it did. A mark that a crash
+/// cut short was written for one that was not made yet.
+fn mark(folder: &Path) -> Result<Option<NsIdentity>, Error> {
+    let path = folder.join(MARK);
+    match fs::read(&path) {
+        Ok(text) => Ok(serde_json::from_slice(&text).ok()),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
+        Err(error) => Err(on_file(&path, &error)),
+    }
 }
 
 fn write(path: &Path, content: &[u8]) -> io::Result<()> {

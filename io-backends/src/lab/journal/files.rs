@@ -9,18 +9,19 @@ use rustix::fs::{FlockOperation, flock};
 use rustix::io::Errno;
 
 use crate::Error;
-use crate::error::describe;
 
 /// A record's name in the run-time directory.
 pub(super) const RECORD: &str = "made";
 
 /// Whether a switch of that name runs: whether its record is locked.
 /// `parent` is the run-time directory that all switches share. A record that
-/// this process may not read counts as a running switch's.
+/// this process can't read counts as a running switch's.
 pub fn is_running(parent: &Path, switch: &str) -> bool {
     match File::open(parent.join(switch).join(RECORD)) {
         Ok(file) => flock(&file, FlockOperation::NonBlockingLockShared) == Err(Errno::WOULDBLOCK),
-        Err(error) => error.kind() == io::ErrorKind::PermissionDenied,
+        Err(error) => {
+            !matches!(error.kind(), io::ErrorKind::NotFound | io::ErrorKind::NotADirectory)
+        }
     }
 }
 
@@ -40,6 +41,6 @@ pub(super) fn on_file(path: &Path, error: &io::Error) -> Error {
     let what = path.display().to_string();
     match error.kind() {
         io::ErrorKind::PermissionDenied => Error::system(what, error, "the right to write there"),
-        _ => Error::failed(what, describe(error)),
+        _ => Error::io(what, error),
     }
 }

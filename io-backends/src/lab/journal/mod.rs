@@ -70,7 +70,10 @@ impl Journal {
     pub fn open(parent: &Path, switch: &str) -> Result<Journal, Error> {
         let folder = parent.join(switch);
         make_folder(&folder).map_err(|error| on_file(&folder, &error))?;
-        let found = Journal::lock(parent, switch, true)?;
+        let found = Journal::lock(parent, switch, true).inspect_err(|_| {
+            // Only an empty one goes.
+            let _ = fs::remove_dir(&folder);
+        })?;
         found.ok_or_else(|| Error::failed(folder.display().to_string(), "somebody removes it"))
     }
 

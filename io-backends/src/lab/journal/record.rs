@@ -6,8 +6,9 @@ use ipnet::IpNet;
 use serde::{Deserialize, Serialize};
 use switch_core::Mac;
 
+use crate::Error;
+use crate::lab::netns::{self, Standing};
 use crate::lab::{LinkInfo, NsIdentity, Place};
-use crate::{Error, ErrorKind};
 
 /// One line: an entry as it is from now on.
 #[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
@@ -147,10 +148,10 @@ impl Netdev {
 impl Spot {
     /// Whether the place is the namespace it was.
     fn is_still_there(&self) -> Result<bool, Error> {
-        match self.place.identity() {
-            Ok(now) => Ok(now == self.namespace),
-            Err(error) if error.kind == ErrorKind::Privilege => Err(error),
-            Err(_) => Ok(false),
-        }
+        let now = match &self.place {
+            Place::Here => Standing::Namespace(NsIdentity::current()?),
+            Place::In(netns) => netns::standing(netns)?,
+        };
+        Ok(now == Standing::Namespace(self.namespace))
     }
 }

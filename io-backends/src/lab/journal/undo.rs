@@ -7,6 +7,7 @@ use super::claims::{Claims, Released};
 use super::record::{Loan, Netdev, Spot, Thing};
 use super::{Entry, Journal, Mark};
 use crate::Error;
+use crate::host::descriptors;
 use crate::lab::{LinkInfo, Place, Wanted, move_netdev, netns};
 
 /// What undoing did.
@@ -104,6 +105,7 @@ impl Journal {
         let wanted = self.entries.iter().rev().filter(is_wanted);
         let wanted: Vec<_> = wanted.map(|(&entry, made)| (entry, made.clone())).collect();
         let parent = self.parent.clone();
+        let _all = descriptors::take_all();
         let mut undo = Undo {
             switch: self.switch.clone(),
             claims: Claims::new(&parent),

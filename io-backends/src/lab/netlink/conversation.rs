@@ -189,9 +189,7 @@ impl Refusal {
         match &self.said {
             Some(said) => Error::failed(what, format!("{} ({said})", describe(&self.error))),
             // EACCES without a word is an IPv6 or sysctl matter, not a capability.
-            None if self.is(rustix::io::Errno::ACCESS) => {
-                Error::failed(what, describe(&self.error))
-            }
+            None if self.is(rustix::io::Errno::ACCESS) => Error::io(what, &self.error),
             None => Error::system(what, &self.error, NET_ADMIN),
         }
     }

@@ -10,7 +10,6 @@ use rustix::io::Errno;
 use super::conversation::Refusal;
 use super::link::{LinkInfo, numbered};
 use crate::Error;
-use crate::error::describe;
 use crate::lab::netns;
 use crate::lab::place::Place;
 
@@ -93,9 +92,7 @@ fn bring_back(link: &LinkInfo, from: &Place, to: &Place) -> Result<LinkInfo, Err
 fn open(place: &Place) -> Result<OwnedFd, Error> {
     const OWN: &str = "/proc/thread-self/ns/net";
     match place {
-        Place::Here => {
-            Ok(File::open(OWN).map_err(|error| Error::failed(OWN, describe(&error)))?.into())
-        }
+        Place::Here => Ok(File::open(OWN).map_err(|error| Error::io(OWN, &error))?.into()),
         Place::In(netns) => netns::open(netns),
     }
 }

@@ -17,7 +17,7 @@ use std::os::fd::{AsFd, AsRawFd, OwnedFd};
 use std::os::unix::fs::{MetadataExt, OpenOptionsExt};
 use std::os::unix::net::UnixDatagram;
 use std::path::{Path, PathBuf};
-use std::sync::LazyLock;
+use std::sync::OnceLock;
 use std::thread;
 
 use linux_raw_sys::ioctl::NS_GET_NSTYPE;
@@ -26,10 +26,12 @@ use rustix::thread::{LinkNameSpaceType, move_into_link_name_space};
 use serde::{Deserialize, Serialize};
 
 use crate::Error;
-use crate::error::describe;
 
 /// Where `ip netns` keeps its names.
 pub const DIRECTORY: &str = "/run/netns";
+
+/// The namespace's number, as error messages call it.
+const COOKIE: &str = "the namespace's cookie";
 
 /// What entering and making namespaces needs.
 pub(super) const SYS_ADMIN: &str = "CAP_SYS_ADMIN";
@@ -68,12 +70,12 @@ impl NsIdentity {
     /// The calling thread's namespace.
     ///
     /// # Errors
-    /// When `/proc` is not there.
+    /// When `/proc` is not there, or the process may open no more descriptors.
     pub fn current() -> Result<NsIdentity, Error> {
         const FILE: &str = "/proc/thread-self/ns/net";
-        let inode =
-            fs::metadata(FILE).map_err(|error| Error::failed(FILE, describe(&error)))?.ino();
-        Ok(NsIdentity { inode, cookie: own_cookie().unwrap_or(0), boot: boot() })
+        let inode = fs::metadata(FILE).map_err(|error| Error::io(FILE, &error))?.ino();
+        let cookie = own_cookie().map_err(|error| Error::io(COOKIE, &error))?;
+        Ok(NsIdentity { inode, cookie, boot: boot()? })
     }
 }
 
@@ -106,11 +108,28 @@ pub fn identity(netns: &Netns) -> Result<NsIdentity, Error> {
     in_netns(netns, NsIdentity::current)?
 }
 
-/// Which namespace it is at present; `None` when there is none.
-pub(super) fn identity_if_there(netns: &Netns) -> Result<Option<NsIdentity>, Error> {
-    match open_if_there(netns)? {
-        Some(file) => visit(netns, &file, NsIdentity::current)?.map(Some),
-        None => Ok(None),
+/// What there is under a namespace's name or path.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(super) enum Standing {
+    /// Nothing.
+    Nothing,
+    /// This namespace.
+    Namespace(NsIdentity),
+    /// No network namespace, such as the plain file a crash left.
+    Other,
+}
+
+/// What there is under that name or path at present.
+///
+/// # Errors
+/// When that can't be found out; it says nothing about what is there.
+pub(super) fn standing(netns: &Netns) -> Result<Standing, Error> {
+    match look(netns)? {
+        None => Ok(Standing::Nothing),
+        Some(file) if is_network_namespace(&file) => {
+            visit(netns, &file, NsIdentity::current)?.map(Standing::Namespace)
+        }
+        Some(_) => Ok(Standing::Other),
     }
 }
 
@@ -170,7 +189,7 @@ pub(super) fn on_own_thread<R: Send>(work: impl FnOnce() -> R + Send) -> Result<
         let thread = thread::Builder::new()
             .name("namespace".into())
             .spawn_scoped(scope, work)
-            .map_err(|error| Error::failed("a helper thread", describe(&error)))?;
+            .map_err(|error| Error::io("a helper thread", &error))?;
         Ok(thread.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic)))
     })
 }
@@ -186,34 +205,55 @@ fn visit<R: Send>(
     })?
 }
 
-fn open_if_there(netns: &Netns) -> Result<Option<OwnedFd>, Error> {
-    let path = path(netns);
+/// Opens whatever is under that name or path.
+fn look(netns: &Netns) -> Result<Option<OwnedFd>, Error> {
     // Not blocking: a path may lead to a FIFO.
-    let file = OpenOptions::new().read(true).custom_flags(libc::O_NONBLOCK).open(&path);
-    let file = match file {
-        Ok(file) => OwnedFd::from(file),
-        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
-        Err(error) => return Err(Error::system(what(netns), &error, SYS_ADMIN)),
-    };
-    if is_network_namespace(&file) {
-        return Ok(Some(file));
+    let file = OpenOptions::new().read(true).custom_flags(libc::O_NONBLOCK).open(path(netns));
+    match file {
+        Ok(file) => Ok(Some(file.into())),
+        Err(error)
+            if matches!(error.kind(), io::ErrorKind::NotFound | io::ErrorKind::NotADirectory) =>
+        {
+            Ok(None)
+        }
+        Err(error) => Err(Error::system(what(netns), &error, SYS_ADMIN)),
     }
-    let why = format!("{} is not a network namespace", path.display());
-    Err(match netns {
-        Netns::Name(name) => Error::failed(what(netns), why)
-            .hint(format!("if nothing needs it, remove it: ip netns delete {name}")),
-        Netns::Path(_) => Error::failed(what(netns), why),
-    })
 }
 
-/// A number for this boot: the first half of the kernel's `boot_id`.
-fn boot() -> u64 {
-    static BOOT: LazyLock<u64> = LazyLock::new(|| {
-        let id = fs::read_to_string("/proc/sys/kernel/random/boot_id").unwrap_or_default();
-        let digits: String = id.chars().filter(char::is_ascii_hexdigit).take(16).collect();
-        u64::from_str_radix(&digits, 16).unwrap_or(0)
-    });
-    *BOOT
+fn open_if_there(netns: &Netns) -> Result<Option<OwnedFd>, Error> {
+    match look(netns)? {
+        Some(file) if !is_network_namespace(&file) => Err(no_namespace(netns)),
+        found => Ok(found),
+    }
+}
+
+/// The error for [`Standing::Other`].
+pub(super) fn no_namespace(netns: &Netns) -> Error {
+    let why = format!("{} is not a network namespace", path(netns).display());
+    let error = Error::failed(what(netns), why);
+    match netns {
+        Netns::Name(name) => {
+            error.hint(format!("if nothing needs it, remove it: ip netns delete {name}"))
+        }
+        Netns::Path(_) => error,
+    }
+}
+
+/// A number for this boot: the first half of the kernel's `boot_id`; 0 where there is none.
+fn boot() -> Result<u64, Error> {
+    const FILE: &str = "/proc/sys/kernel/random/boot_id";
+    static BOOT: OnceLock<u64> = OnceLock::new();
+    if let Some(boot) = BOOT.get() {
+        return Ok(*boot);
+    }
+    let id = match fs::read_to_string(FILE) {
+        Err(error) if error.kind() != io::ErrorKind::NotFound => {
+            return Err(Error::io(FILE, &error));
+        }
+        id => id.unwrap_or_default(),
+    };
+    let digits: String = id.chars().filter(char::is_ascii_hexdigit).take(16).collect();
+    Ok(*BOOT.get_or_init(|| u64::from_str_radix(&digits, 16).unwrap_or(0)))
 }
 
 fn is_network_namespace(file: &OwnedFd) -> bool {
@@ -225,7 +265,7 @@ fn is_network_namespace(file: &OwnedFd) -> bool {
     kind == libc::CLONE_NEWNET
 }
 
-/// The cookie of the calling thread's namespace.
+/// The cookie of the calling thread's namespace; 0 where the kernel has none.
 fn own_cookie() -> io::Result<u64> {
     let socket = UnixDatagram::unbound()?;
     let mut cookie = 0_u64;
@@ -241,7 +281,11 @@ fn own_cookie() -> io::Result<u64> {
             &raw mut length,
         )
     };
-    if result == 0 { Ok(cookie) } else { Err(io::Error::last_os_error()) }
+    match io::Error::last_os_error() {
+        _ if result == 0 => Ok(cookie),
+        error if error.raw_os_error() == Some(libc::ENOPROTOOPT) => Ok(0),
+        error => Err(error),
+    }
 }
 
 #[cfg(test)]
@@ -275,7 +319,7 @@ mod tests {
     fn what_is_not_there_is_said_so() {
         let netns = Netns::Name(scratch::name());
         assert_eq!(exists(&netns), Ok(false));
-        assert_eq!(identity_if_there(&netns), Ok(None));
+        assert_eq!(standing(&netns), Ok(Standing::Nothing));
         let error = in_netns(&netns, || ()).unwrap_err();
         assert_eq!(error.kind, ErrorKind::Failed);
         assert_eq!(error.why, format!("there is no /run/netns/{netns}"));
@@ -287,6 +331,7 @@ mod tests {
         let error = exists(&plain.netns).unwrap_err();
         assert!(error.why.ends_with("is not a network namespace"), "{error}");
         assert!(error.hint.unwrap().starts_with("if nothing needs it"));
+        assert_eq!(standing(&plain.netns), Ok(Standing::Other));
         let error = exists(&Netns::Path("/proc/self/ns/mnt".into())).unwrap_err();
         assert_eq!(error.why, "/proc/self/ns/mnt is not a network namespace");
         assert_eq!(exists(&Netns::Path("/proc/self/ns/net".into())), Ok(true));

@@ -19,7 +19,6 @@ use rustix::thread::{UnshareFlags, unshare_unsafe};
 
 use super::{DIRECTORY, NsIdentity, SYS_ADMIN, on_own_thread};
 use crate::Error;
-use crate::error::describe;
 use crate::lab::place::Place;
 use crate::lab::{Netns, netns};
 
@@ -64,7 +63,7 @@ pub(crate) fn remove(name: &str) -> Result<(), Error> {
     }
     match fs::remove_file(&path) {
         Err(error) if error.kind() != io::ErrorKind::NotFound => {
-            Err(Error::failed(netns::what(&netns), describe(&error)))
+            Err(Error::io(netns::what(&netns), &error))
         }
         _ => Ok(()),
     }
