@@ -5,10 +5,13 @@ use std::fs;
 use std::path::Path;
 
 use serde_json::Value;
-use tests::lab::{FILES, Lab, PROGRAM, eventually, has};
+use tests::lab::{FILES, Lab, PROGRAM, eventually_in, has};
 
 /// Runs of a tenth of a second, one of each.
 const BRIEFLY: [&str; 4] = ["--rounds", "1", "--duration", "0.1"];
+
+/// How long a bench may take to come to something, or to its end, in seconds.
+const LONG: u64 = 60;
 
 /// As few cases of a matrix as there can be.
 const FEW: [&str; 10] =
@@ -52,9 +55,11 @@ fn everybody_is_measured_and_nothing_stays() {
         for name in expected.iter().filter(learns) {
             let row = rows.iter().find(|row| row["contestant"] == *name);
             let row = row.unwrap_or_else(|| panic!("{measurement}: no {name}"));
-            let median = row["figure"]["median"].as_f64();
-            assert!(median.is_some_and(|median| median > 0.0), "{measurement}: {row}");
-            assert_eq!(row["netloom_ratio"].is_null(), *name == "netloom", "{measurement}: {row}");
+            // Nothing may come of a tenth of a second on a busy machine.
+            assert!(row["figure"]["median"].is_number(), "{measurement}: {row}");
+            // There is a ratio to everybody else, unless they carried nothing.
+            let is_compared = *name != "netloom" && row["figure"]["median"] != 0.0;
+            assert_eq!(row["netloom_ratio"].is_number(), is_compared, "{measurement}: {row}");
         }
     }
     for (measurement, circumstance, first, second) in [
@@ -67,8 +72,12 @@ fn everybody_is_measured_and_nothing_stays() {
         assert_eq!(found, [first, second], "{measurement}");
         assert!(rows.iter().all(|row| row["contestant"] == "netloom"), "{measurement}");
         assert!(rows[0]["undisturbed_ratio"].is_null(), "{measurement}: {rows:?}");
-        let ratio = rows[1]["undisturbed_ratio"].as_f64();
-        assert!(ratio.is_some_and(|ratio| ratio > 0.0), "{measurement}: {rows:?}");
+        let [undisturbed, disturbed] =
+            [&rows[0], &rows[1]].map(|row| row["figure"]["median"].as_f64());
+        // There is none of nothing.
+        let has_ratio = undisturbed > Some(0.0);
+        assert!(disturbed.is_some(), "{measurement}: {rows:?}");
+        assert_eq!(rows[1]["undisturbed_ratio"].is_number(), has_ratio, "{measurement}: {rows:?}");
     }
     let page = fs::read_to_string(lab.path(&report)).expect("the report");
     for row in rows(&document, "fdb-capacity") {
@@ -114,9 +123,9 @@ fn who_is_missing_is_told() {
 fn an_interrupt_takes_everything_away() {
     let lab = Lab::new();
     let bench = lab.spawn(&[PROGRAM, "bench", "tcp", "--duration", "600"]);
-    eventually("traffic", 30, || lab.processes().iter().any(|name| name == "vde_switch"));
+    traffic_runs(&lab);
     bench.signal("INT");
-    let answer = bench.wait(30);
+    let answer = bench.wait(LONG);
     assert!(answer.refused(1).contains("interrupted"));
     nothing_is_left(&lab);
 }
@@ -125,7 +134,7 @@ fn an_interrupt_takes_everything_away() {
 fn after_a_kill_the_next_one_cleans_up() {
     let lab = Lab::new();
     let bench = lab.spawn(&[PROGRAM, "bench", "tcp", "--duration", "600"]);
-    eventually("traffic", 30, || lab.processes().iter().any(|name| name == "vde_switch"));
+    traffic_runs(&lab);
     bench.signal("KILL");
     drop(bench);
     assert!(!directories(&lab).is_empty());
@@ -134,17 +143,35 @@ fn after_a_kill_the_next_one_cleans_up() {
     nothing_is_left(&lab);
 }
 
-/// Whether some netloom stands still.
-fn one_is_stopped(lab: &Lab) -> bool {
-    let entries = fs::read_dir(lab.path("/proc")).expect("the lab's /proc").flatten();
-    let stats = entries.filter_map(|entry| fs::read_to_string(entry.path().join("stat")).ok());
-    stats.into_iter().any(|stat| stat.contains("(netloom) T"))
+/// Waits until traffic runs through the contestant that is the last to start.
+#[track_caller]
+fn traffic_runs(lab: &Lab) {
+    let processes = || lab.processes();
+    let is_there = |names: &Vec<String>| names.iter().any(|name| name == "vde_switch");
+    eventually_in(LONG, "traffic", processes, is_there);
 }
 
-/// Whether the namespace of the ports that are to be idle is there, and they are being made.
-fn idle_ports_are_made(lab: &Lab) -> bool {
-    let entries = fs::read_dir(lab.path("/run/netns")).into_iter().flatten().flatten();
-    entries.into_iter().any(|entry| entry.file_name().to_string_lossy().ends_with("-idle-0"))
+/// Waits until some netloom stands still.
+#[track_caller]
+fn one_is_stopped(lab: &Lab) {
+    let stats = || {
+        let entries = fs::read_dir(lab.path("/proc")).expect("the lab's /proc").flatten();
+        let stats = entries.filter_map(|entry| fs::read_to_string(entry.path().join("stat")).ok());
+        stats.collect::<Vec<_>>()
+    };
+    let is_stopped = |stats: &Vec<String>| stats.iter().any(|stat| stat.contains("(netloom) T"));
+    eventually_in(LONG, "a standstill", stats, is_stopped);
+}
+
+/// Waits until the namespace of the ports that are to be idle is there, and they are being made.
+#[track_caller]
+fn idle_ports_are_made(lab: &Lab) {
+    let names = || {
+        let entries = fs::read_dir(lab.path("/run/netns")).into_iter().flatten().flatten();
+        entries.map(|entry| entry.file_name().to_string_lossy().into_owned()).collect::<Vec<_>>()
+    };
+    let is_there = |names: &Vec<String>| names.iter().any(|name| name.ends_with("-idle-0"));
+    eventually_in(LONG, "idle ports", names, is_there);
 }
 
 #[test]
@@ -152,9 +179,9 @@ fn an_interrupt_ends_a_standstill() {
     let lab = Lab::new();
     let words = [PROGRAM, "bench", "stopped-receiver", "--duration", "3", "--rounds", "1"];
     let bench = lab.spawn(&words);
-    eventually("a standstill", 30, || one_is_stopped(&lab));
+    one_is_stopped(&lab);
     bench.signal("INT");
-    assert!(bench.wait(30).refused(1).contains("interrupted"));
+    assert!(bench.wait(LONG).refused(1).contains("interrupted"));
     nothing_is_left(&lab);
 }
 
@@ -162,9 +189,9 @@ fn an_interrupt_ends_a_standstill() {
 fn an_interrupt_does_not_wait_for_all_idle_ports() {
     let lab = Lab::new();
     let bench = lab.spawn(&[PROGRAM, "bench", "idle-ports", "--ports", "4000"]);
-    eventually("idle ports", 30, || idle_ports_are_made(&lab));
+    idle_ports_are_made(&lab);
     bench.signal("INT");
-    assert!(bench.wait(30).refused(1).contains("interrupted"));
+    assert!(bench.wait(LONG).refused(1).contains("interrupted"));
     nothing_is_left(&lab);
 }
 
@@ -173,10 +200,10 @@ fn who_was_killed_in_a_standstill_is_cleaned_up_after() {
     let lab = Lab::new();
     let words = [PROGRAM, "bench", "stopped-receiver", "--duration", "3", "--rounds", "1"];
     let bench = lab.spawn(&words);
-    eventually("a standstill", 30, || one_is_stopped(&lab));
+    one_is_stopped(&lab);
     bench.signal("KILL");
     drop(bench);
-    assert!(one_is_stopped(&lab));
+    one_is_stopped(&lab);
     let words = [&["bench", "rtt", "--against", "none"], &BRIEFLY[..]].concat();
     lab.netloom(&words).ok();
     nothing_is_left(&lab);

@@ -11,12 +11,15 @@
 
 mod answer;
 mod capture;
+mod datagrams;
 mod frame;
 mod handing;
 mod nic;
+mod pings;
 mod program;
 mod running;
 mod stats;
+mod stream;
 mod tools;
 mod traffic;
 mod wait;
@@ -37,12 +40,14 @@ pub use capture::{Capture, Frames};
 pub use frame::{BROADCAST, EXPERIMENTAL, Frame, mac};
 pub use handing::duplicate;
 pub use nic::Nic;
+pub use pings::{Pinging, Pings, none_lost};
 pub use program::path as program;
 pub use running::Running;
 pub use stats::{Stats, at_rest};
+pub use stream::Streaming;
 pub use tools::has;
-pub use traffic::{Pinging, Pings, Transfer, counter};
-pub use wait::{eventually, within};
+pub use traffic::counter;
+pub use wait::{SOON, eventually, eventually_in, within};
 
 /// Where the program is inside every lab.
 pub const PROGRAM: &str = "/run/bin/netloom";
@@ -216,6 +221,47 @@ impl Lab {
         row.unwrap_or_else(|| panic!("no port {port} in {rows}")).clone()
     }
 
+    /// Waits until that field of a port in `port ls` has this value, and returns the row.
+    ///
+    /// # Panics
+    /// When it does not come to it; the message has the row as it was last.
+    #[track_caller]
+    pub fn port_becomes(&self, port: (&str, &str), field: &str, value: impl Into<Value>) -> Value {
+        let (value, (switch, port)) = (value.into(), port);
+        let what = format!("{field} of port {port} is {value}");
+        eventually(&what, || self.port(switch, port), |row| row[field] == value)
+    }
+
+    /// Waits until a port is `up`, `down` or in `fault`, and returns its row.
+    ///
+    /// # Panics
+    /// When it never is.
+    #[track_caller]
+    pub fn port_is(&self, switch: &str, port: &str, state: &str) -> Value {
+        self.port_becomes((switch, port), "state", state)
+    }
+
+    /// Waits until the only switch in `ls` is `running` or `dead`, and returns its row.
+    ///
+    /// # Panics
+    /// When it never is.
+    #[track_caller]
+    pub fn switch_is(&self, state: &str) -> Value {
+        let rows = || self.json(&["ls"]);
+        eventually(&format!("the switch is {state}"), rows, |rows| rows[0]["state"] == state)[0]
+            .take()
+    }
+
+    /// Waits until there is no netdev of that name on the lab's host.
+    ///
+    /// # Panics
+    /// When it stays.
+    #[track_caller]
+    pub fn netdev_goes(&self, name: &str) {
+        let look = || self.run(&["ip", "link", "show", name]);
+        eventually(&format!("the netdev {name} goes"), look, |answer| answer.exit != Some(0));
+    }
+
     /// Which port each address is behind: (address, VID) to port.
     pub fn fdb(&self, switch: &str) -> BTreeMap<(String, u64), String> {
         let rows = self.json(&["fdb", "ls", "--switch", switch]);
@@ -280,7 +326,7 @@ impl Lab {
     pub fn is_empty(&self) {
         // A process that was told to end may take a moment, and so may the netdevs
         // of a namespace that has just lost its name.
-        let left = within(5, || {
+        let left = within(SOON, || {
             let left = self.inventory();
             if left == ["netdev lo"] { Ok(()) } else { Err(left) }
         });

@@ -6,10 +6,7 @@ use io_backends::testing::RawSocket;
 use rustix::io::Errno;
 use switch_core::ports::memory::Wire;
 
-use super::{Frame, Lab, eventually, within};
-
-/// How long a frame may take, in seconds: a burst of others may be before it.
-const PATIENCE: u64 = 10;
+use super::{Frame, Lab, SOON, eventually, within};
 
 /// A netdev in a namespace of a lab. The value keeps the namespace alive.
 pub struct Nic {
@@ -27,6 +24,17 @@ impl Lab {
         Nic { socket: socket.unwrap_or_else(|error| panic!("{netdev} in {netns}: {error}")) }
     }
 
+    /// Opens the netdev `netdev` of the lab's host itself.
+    ///
+    /// # Panics
+    /// When there is none.
+    #[must_use]
+    pub fn host_nic(&self, netdev: &str) -> Nic {
+        let socket = in_netns(&self.host(), || RawSocket::open(netdev, false));
+        let socket = socket.expect("the lab's host");
+        Nic { socket: socket.unwrap_or_else(|error| panic!("{netdev}: {error}")) }
+    }
+
     /// What `/proc/net/FILE` says in the namespace `netns`.
     ///
     /// # Panics
@@ -37,7 +45,7 @@ impl Lab {
         self.inside(netns, read).unwrap_or_else(|error| panic!("{file} in {netns}: {error}"))
     }
 
-    fn inside<R: Send>(&self, netns: &str, work: impl FnOnce() -> R + Send) -> R {
+    pub(super) fn inside<R: Send>(&self, netns: &str, work: impl FnOnce() -> R + Send) -> R {
         let path = Netns::Path(self.path("/run/netns").join(netns));
         in_netns(&path, work).unwrap_or_else(|error| panic!("{error}"))
     }
@@ -58,11 +66,13 @@ impl Nic {
     /// When the netdev does not take them.
     pub fn send_bytes(&self, bytes: &[u8]) {
         let wire = Wire::from(bytes);
-        eventually("the netdev takes a frame", PATIENCE, || match self.socket.send(&wire) {
-            Ok(()) => true,
-            Err(Errno::NOBUFS | Errno::AGAIN) => false,
-            Err(error) => panic!("a frame of {} bytes: {error}", bytes.len()),
-        });
+        let send = || match self.socket.send(&wire) {
+            Err(error) if !matches!(error, Errno::NOBUFS | Errno::AGAIN) => {
+                panic!("a frame of {} bytes: {error}", bytes.len())
+            }
+            sent => sent,
+        };
+        let _ = eventually("the netdev takes a frame", send, Result::is_ok);
     }
 
     /// The frames of ours that came in and were not asked for yet. An outer tag
@@ -84,7 +94,7 @@ impl Nic {
     #[track_caller]
     pub fn until(&self, last: &Frame) -> Vec<Frame> {
         let mut frames = Vec::new();
-        let seen = within(PATIENCE, || {
+        let seen = within(SOON, || {
             frames.extend(self.received());
             if frames.contains(last) { Ok(()) } else { Err(()) }
         });

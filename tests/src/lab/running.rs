@@ -7,7 +7,7 @@ use std::thread;
 
 use io_backends::testing::points::Points;
 
-use super::{Answer, Lab, eventually, within};
+use super::{Answer, Lab, SOON, eventually_in, within};
 
 /// Says the process's number inside, then becomes the command.
 const SAY_NUMBER: &str = "echo $$ >&2; exec \"$@\"";
@@ -66,13 +66,17 @@ impl Process {
     pub(super) fn finish(&mut self, seconds: u64) -> Answer {
         let words: Vec<_> = self.words.iter().map(String::as_str).collect();
         let words = words.join(" ");
-        eventually(&format!("`{words}` ends"), seconds, || !self.runs());
-        let (out, err) = (&self.out, &self.err);
-        let held = || Arc::strong_count(out) > 1 || Arc::strong_count(err) > 1;
-        eventually(&format!("the output of `{words}` ends"), 5, || !held());
+        let (out, err) = (Arc::clone(&self.out), Arc::clone(&self.err));
+        let said = || (text(&out), text(&err));
+        let ended = within(seconds, || if self.runs() { Err(()) } else { Ok(()) });
+        assert!(ended.is_ok(), "`{words}` still runs after {seconds} s; it said {:?}", said());
+        // Ours and the gatherer's.
+        let is_held = || Arc::strong_count(&out) > 2 || Arc::strong_count(&err) > 2;
+        let closed = within(SOON, || if is_held() { Err(()) } else { Ok(()) });
+        assert!(closed.is_ok(), "something holds the output of `{words}`; it said {:?}", said());
         let take = |gathered: &Gathered| std::mem::take(&mut *gathered.lock().expect("gathered"));
         let status = self.ended.expect("it ended");
-        Answer::from(words, &Output { status, stdout: take(out), stderr: take(err) })
+        Answer::from(words, &Output { status, stdout: take(&out), stderr: take(&err) })
     }
 }
 
@@ -92,11 +96,12 @@ impl<'l> Running<'l> {
     }
 
     fn of(lab: &'l Lab, process: Process) -> Running<'l> {
-        let said = within(10, || {
+        let said = within(SOON, || {
             let said = text(&process.err);
-            said.contains('\n').then_some(said).ok_or(())
+            if said.contains('\n') { Ok(said) } else { Err(said) }
         });
-        let said = said.expect("the command's number");
+        let said =
+            said.unwrap_or_else(|said| panic!("{:?} says no number: {said:?}", process.words));
         let (number, _) = said.split_once('\n').expect("a line");
         let pid = number.parse().unwrap_or_else(|_| panic!("no number: {said}"));
         process.err.lock().expect("gathered").drain(..=number.len());
@@ -142,9 +147,9 @@ impl<'l> Running<'l> {
     /// # Panics
     /// When it takes longer than `seconds`.
     pub fn says(&self, text: &str, seconds: u64) {
-        eventually(&format!("{:?} says {text:?}", self.process.words), seconds, || {
-            self.out().contains(text) || self.err().contains(text)
-        });
+        let what = format!("{:?} says {text:?}", self.process.words);
+        let said = || (self.out(), self.err());
+        eventually_in(seconds, &what, said, |(out, err)| out.contains(text) || err.contains(text));
     }
 
     /// Waits for its end.

@@ -1,14 +1,8 @@
 //! `stats --json`, and whether it adds up.
 
-use std::thread::sleep;
-use std::time::Duration;
-
 use serde_json::Value;
 
 use super::{Lab, within};
-
-/// How long nothing may be counted for a switch to be at rest.
-const REST: Duration = Duration::from_millis(60);
 
 /// One reading.
 #[derive(Clone, PartialEq, Debug)]
@@ -73,22 +67,25 @@ impl Stats {
     }
 }
 
-/// Waits until nothing moves, and checks that the counters add up to the frame.
+/// Waits until two readings are the same and the counters add up to the frame: a
+/// frame that came in and is neither out nor dropped is still under way.
 ///
 /// # Panics
-/// When they don't, or it does not come to rest.
+/// When they never do: a frame is lost without a reason, or counted twice.
 #[track_caller]
 pub fn at_rest(lab: &Lab, switch: &str) -> Stats {
+    let mut before = Stats::read(lab, switch);
     let rested = within(30, || {
-        let before = Stats::read(lab, switch);
-        sleep(REST);
         let after = Stats::read(lab, switch);
-        if before.counts() == after.counts() { Ok(after) } else { Err(after) }
+        let (into, out) = after.balance();
+        let is_same = before.counts() == after.counts();
+        before = after.clone();
+        if is_same && into == out { Ok(after) } else { Err((is_same, into, out, after)) }
     });
-    let stats = rested.unwrap_or_else(|stats| panic!("never at rest: {stats:?}"));
-    let (into, out) = stats.balance();
-    assert_eq!(into, out, "the frames don't add up: {stats:?}");
-    stats
+    rested.unwrap_or_else(|(is_same, into, out, stats)| {
+        let moves = if is_same { "nothing moves" } else { "frames still move" };
+        panic!("{moves}, and {into} frames came in or were made, {out} left or were dropped: {stats:#?}")
+    })
 }
 
 fn number(value: &Value) -> u64 {

@@ -1,6 +1,6 @@
 //! Persistent TAPs that were there before: borrowed, and given back as they were.
 
-use tests::lab::{Lab, eventually};
+use tests::lab::Lab;
 
 use crate::{GIVEN, GIVEN_V4, MADE, MADE_V4, both_hear_each_other, ip, link, made};
 
@@ -20,7 +20,7 @@ fn given_back_as_it_was() {
     lab.up("m", &[&format!("x=tap:mine,existing,{keys}"), &made()]);
     assert_eq!(lab.port("m", "x")["ifname"], "lent");
     both_hear_each_other(&lab);
-    assert!(lab.iperf(GIVEN, MADE, MADE_V4, &["-n", "20M"]).bytes > 10_000_000);
+    lab.transfer(GIVEN, MADE, MADE_V4, 20 << 20);
     lab.netloom(&["down", "m"]).ok();
     assert_eq!(link(&lab, "mine"), before);
     ip(&lab, "link del mine");
@@ -49,7 +49,7 @@ fn given_back_after_a_kill() {
     let before = link(&lab, "mine");
     lab.up("m", &["x=tap:mine,existing,netns=given,addr=10.8.0.1/24", &made()]);
     lab.signal(lab.pid("m"), "KILL");
-    eventually("it is dead", 5, || lab.json(&["ls"])[0]["state"] == "dead");
+    lab.switch_is("dead");
     lab.netloom(&["down", "m"]).ok();
     assert_eq!(link(&lab, "mine"), before);
     ip(&lab, "link del mine");

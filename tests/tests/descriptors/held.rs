@@ -1,7 +1,7 @@
 //! A TAP that another process holds, as QEMU does, joined through a macvtap on it.
 
 use io_backends::lab::netns::in_netns;
-use tests::lab::{BROADCAST, Frame, Lab, eventually, mac, within};
+use tests::lab::{BROADCAST, Frame, Lab, mac, within};
 use tun_tap::{Iface, Mode};
 
 use crate::{MADE, ip, made};
@@ -70,9 +70,9 @@ fn the_guest_goes_and_comes_back() {
     let guest = Guest::new(&lab, "vmtap");
     lab.up("m", &["v=macvtap:vmtap", &made()]);
     drop(guest);
-    eventually("the port is in fault", 2, || lab.port("m", "v")["state"] == "fault");
+    lab.port_is("m", "v", "fault");
     let guest = Guest::new(&lab, "vmtap");
-    eventually("the port is up", 10, || lab.port("m", "v")["state"] == "up");
+    lab.port_is("m", "v", "up");
     let nic = lab.nic(MADE, "eth0");
     let frame = Frame::new(BROADCAST, mac(2), "welcome back");
     nic.send(&frame);

@@ -47,7 +47,7 @@ impl<'l> Attacked<'l> {
     /// afterwards the port is in the state that `is_so` waits for.
     fn survives(&self, deed: impl FnOnce(), is_so: impl Fn(&serde_json::Value) -> bool) {
         let (lab, engine) = (self.lab, self.engine);
-        let pings = lab.pinging("one", "10.7.0.2", &["-i", "0.005"]);
+        let pings = lab.pinging("one", "10.7.0.2");
         deed();
         // Each asks everybody, `x` too, for an address; and what is behind `x` asks as well.
         for _ in 0..3 {
@@ -61,6 +61,7 @@ impl<'l> Attacked<'l> {
         seen.unwrap_or_else(|row| panic!("{engine}: the port is {row}"));
         lab.netloom(&["stats"]).ok();
         lab.ping("two", "10.7.0.1");
+        pings.go_on_for(10);
         let pings = pings.stop();
         assert_eq!(pings.received, pings.sent, "{engine}");
     }
@@ -68,9 +69,8 @@ impl<'l> Attacked<'l> {
     fn hears_a_signal(self) {
         let pid = self.lab.pid("m");
         self.lab.signal(pid, "TERM");
-        eventually(&format!("{}: it has stopped", self.engine), 10, || {
-            !self.lab.path(format!("/proc/{pid}")).exists()
-        });
+        let runs = || self.lab.path(format!("/proc/{pid}")).exists();
+        eventually(&format!("{}: it has stopped", self.engine), runs, |runs| !runs);
     }
 }
 

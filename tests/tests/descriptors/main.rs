@@ -98,9 +98,9 @@ fn inherited_without_a_header() {
     assert_eq!((&row["kind"], &row["state"]), (&"fd".into(), &"up".into()));
     assert_eq!((&row["ifname"], &row["mtu"]), (&"foreign".into(), &1500.into()), "{row}");
     ip(&lab, &format!("-n {GIVEN} link set foreign mtu 1400"));
-    eventually("the new MTU", 2, || lab.port("m", "x")["mtu"] == 1400);
+    lab.port_becomes(("m", "x"), "mtu", 1400);
     ip(&lab, &format!("-n {GIVEN} link set foreign down"));
-    eventually("it is down", 2, || lab.port("m", "x")["state"] == "down");
+    lab.port_is("m", "x", "down");
     // The switch holds the only descriptor: the TAP, which is not persistent, ends with it.
     lab.netloom(&["down", "m"]).ok();
     assert!(!ip(&lab, &format!("-n {GIVEN} link")).contains("foreign"));
@@ -116,9 +116,8 @@ fn inherited_from_a_namespace_without_a_name() {
     move_out(&lab, "foreign");
     // A process keeps it, and its name goes.
     let keeper = lab.spawn(&["ip", "netns", "exec", GIVEN, "sleep", "600"]);
-    eventually("the process is in there", 10, || {
-        !lab.run(&["ip", "netns", "pids", GIVEN]).ok().trim().is_empty()
-    });
+    let pids = || lab.run(&["ip", "netns", "pids", GIVEN]).ok();
+    eventually("the process is in there", pids, |pids| !pids.trim().is_empty());
     ip(&lab, &format!("netns del {GIVEN}"));
     up_with(&lab, fd).ok();
     let row = lab.port("m", "x");
@@ -146,7 +145,7 @@ fn inherited_in_the_foreground() {
     let mut command = lab.command(&["sh", "-c", &script]);
     let mut child = command.stdin(fd).spawn().expect("a child");
     // It serves as soon as it is listed with both ports.
-    eventually("the switch runs", 10, || lab.json(&["ls"])[0]["ports"] == 2);
+    eventually("the switch runs", || lab.json(&["ls"]), |rows| rows[0]["ports"] == 2);
     drop(command);
     both_hear_each_other(&lab);
     lab.netloom(&["down", "m"]).ok();
@@ -178,7 +177,7 @@ fn a_netdev_the_switch_sees() {
     let row = lab.port("m", "x");
     assert_eq!((&row["ifname"], &row["state"]), (&"foreign".into(), &"down".into()));
     ip(&lab, "link set foreign up");
-    eventually("the port is up", 5, || lab.port("m", "x")["state"] == "up");
+    lab.port_is("m", "x", "up");
     lab.ping(MADE, GIVEN_V4);
     lab.netloom(&["down", "m"]).ok();
     lab.end();
@@ -208,8 +207,8 @@ fn a_macvtap_descriptor() {
     up_with(&lab, fd).ok();
     assert_eq!(lab.port("m", "x")["ifname"], "theirs");
     both_hear_each_other(&lab);
-    assert!(lab.iperf(MADE, GIVEN, GIVEN_V4, &["-n", "20M"]).bytes > 10_000_000);
-    assert!(lab.iperf(GIVEN, MADE, MADE_V4, &["-n", "20M"]).bytes > 10_000_000);
+    lab.transfer(MADE, GIVEN, GIVEN_V4, 20 << 20);
+    lab.transfer(GIVEN, MADE, MADE_V4, 20 << 20);
     // It is theirs, and stays.
     lab.netloom(&["down", "m"]).ok();
     assert!(ip(&lab, "link").contains("theirs"));
@@ -223,7 +222,7 @@ fn a_device_that_goes_does_not_come_back() {
     up_with(&lab, fd).ok();
     both_hear_each_other(&lab);
     ip(&lab, &format!("-n {GIVEN} link del foreign"));
-    eventually("the port is in fault", 2, || lab.port("m", "x")["state"] == "fault");
+    lab.port_is("m", "x", "fault");
     lab.ping(MADE, MADE_V4);
     lab.netloom(&["port", "del", "x"]).ok();
     let fd = foreign_tap(&lab, "again");
@@ -244,6 +243,6 @@ fn a_descriptor_keeps_no_namespace_alive() {
     up_with(&lab, fd).ok();
     both_hear_each_other(&lab);
     ip(&lab, &format!("netns del {GIVEN}"));
-    eventually("the namespace ends", 5, || !ip(&lab, "link").contains("outside"));
-    eventually("the port is in fault", 2, || lab.port("m", "x")["state"] == "fault");
+    lab.netdev_goes("outside");
+    lab.port_is("m", "x", "fault");
 }

@@ -55,9 +55,8 @@ fn others_are_answered_and_nothing_grows_whatever_a_client_does() {
             0 => lab.signal(pid, "TERM"),
             _ => drop(lab.netloom(&["down", "x"]).ok()),
         }
-        eventually(&format!("{}: it stops", attack.name), 10, || {
-            !lab.path(format!("/proc/{pid}/exe")).exists()
-        });
+        let runs = || lab.path(format!("/proc/{pid}/exe")).exists();
+        eventually(&format!("{}: it stops", attack.name), runs, |runs| !runs);
         attackers.end();
         lab.is_empty();
     }

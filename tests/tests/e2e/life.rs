@@ -1,7 +1,7 @@
 //! A switch's life: started, stopped, killed, started again; what is left of it is nothing.
 
 use serde_json::json;
-use tests::lab::{Lab, Pings, at_rest, eventually};
+use tests::lab::{Lab, Pings, at_rest};
 
 const A: &str = "a=tap,netns=na,addr=10.9.0.1/24,addr=fd00::1/64";
 const B: &str = "b=tap,netns=nb,addr=10.9.0.2/24,addr=fd00::2/64";
@@ -55,7 +55,7 @@ fn what_a_killed_switch_left_goes_with_down() {
     lab.up("x", &[A, B, "c=tap", "d=tap,netns=na"]);
     let before = lab.inventory();
     lab.signal(lab.pid("x"), "KILL");
-    eventually("it is dead", 5, || lab.json(&["ls"])[0]["state"] == "dead");
+    lab.switch_is("dead");
     let row = &lab.json(&["ls"])[0];
     assert_eq!(row["name"], "x");
     // What is not known of a dead switch is null, not 0.

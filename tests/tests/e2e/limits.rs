@@ -3,7 +3,7 @@
 use std::ops::RangeInclusive;
 use std::time::{Duration, Instant};
 
-use tests::lab::{Answer, Lab, PROGRAM, at_rest, eventually};
+use tests::lab::{Answer, Lab, PROGRAM, at_rest};
 
 /// From fewer than the program needs to begin with to more than three ports need.
 const LIMITS: RangeInclusive<usize> = 5..=56;
@@ -54,7 +54,7 @@ fn a_clean_up_that_fails_for_want_of_descriptors_forgets_nothing() {
         lab.run(&["ip", "link", "set", "low", "up"]).ok();
         lab.up("x", &["a=tap,netns=na", "b=tap:mine,existing,netns=nb", "c=macvtap:low"]);
         lab.signal(lab.pid("x"), "KILL");
-        eventually("it is dead", 10, || lab.json(&["ls"])[0]["state"] == "dead");
+        lab.switch_is("dead");
         let answer = within(&lab, limit, &["down", "x"]);
         outcomes.push(answer.exit);
         if answer.exit != Some(0) {
@@ -82,7 +82,7 @@ fn a_switch_full_of_ports_notices_and_answers() {
     lab.run(&["ip", "netns", "del", "na"]).ok();
     let begun = Instant::now();
     for port in ["mine", "a"] {
-        eventually("the port is in fault", 10, || lab.port("x", port)["state"] == "fault");
+        lab.port_is("x", port, "fault");
     }
     // A client that is not let in waits for 30 seconds.
     let took = begun.elapsed();

@@ -1,6 +1,6 @@
 //! Namespaces: made when missing, shared, gone with the last port, and never those of others.
 
-use tests::lab::Lab;
+use tests::lab::{Lab, eventually};
 
 const A: &str = "a=tap,netns=na,addr=10.9.0.1/24,addr=fd00::1/64";
 const B: &str = "b=tap,netns=nb,addr=10.9.0.2/24,addr=fd00::2/64";
@@ -61,15 +61,24 @@ fn what_was_there_before_stays() {
     lab.is_empty();
 }
 
+/// Waits until so many processes are in a namespace: one that was started may not be there yet.
+fn has_inside(lab: &Lab, netns: &str, count: usize) {
+    let pids = || lab.run(&["ip", "netns", "pids", netns]).ok();
+    let what = format!("{count} processes are in {netns}");
+    eventually(&what, pids, |pids| pids.lines().count() == count);
+}
+
 #[test]
 fn down_says_which_processes_live_on() {
     let lab = Lab::new();
     lab.up("x", &[A, B]);
     let one = lab.spawn_in("na", &["sleep", "1000"]);
     let two = lab.spawn_in("na", &["sleep", "1000"]);
+    has_inside(&lab, "na", 2);
     let answer = lab.netloom(&["down", "x"]);
     answer.ok();
-    assert!(answer.err.contains('2') && answer.err.contains("na"), "{answer:?}");
+    let hint = "hint: 2 processes live on in what was namespace na";
+    assert!(answer.err.lines().any(|line| line == hint), "{answer:?}");
     let (mut one, mut two) = (one, two);
     assert!(one.runs() && two.runs(), "not killed");
     drop((one, two));
@@ -77,6 +86,7 @@ fn down_says_which_processes_live_on() {
     // The same of a switch that was killed.
     lab.up("x", &[A]);
     let one = lab.spawn_in("na", &["sleep", "1000"]);
+    has_inside(&lab, "na", 1);
     lab.signal(lab.pid("x"), "KILL");
     let answer = lab.netloom(&["down", "x", "--json"]).json();
     assert!(answer["hints"][0].as_str().is_some_and(|hint| hint.contains("1 process")), "{answer}");

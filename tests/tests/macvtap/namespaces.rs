@@ -43,7 +43,7 @@ fn a_tap_below_in_a_namespace_goes_down_and_up() {
     lab.up("m", &["u=macvtap:low,netns=inner"]);
     for (set, state) in [("down", "down"), ("up", "up")] {
         ip(&lab, &format!("-n inner link set low {set}"));
-        eventually(&format!("the port is {state}"), 2, || lab.port("m", "u")["state"] == state);
+        lab.port_is("m", "u", state);
     }
 }
 
@@ -89,12 +89,13 @@ fn a_deleted_namespace_is_not_kept_alive() {
     lab.ping(NEAR, V4[1]);
     ip(&lab, "netns del inner");
     // With its namespace the veth goes, and so does its other end.
-    eventually("the namespace ends", 5, || !ip(&lab, &format!("-n {FAR} link")).contains("far0"));
-    eventually("the port is in fault", 2, || lab.port("m", "u")["state"] == "fault");
+    let links = || ip(&lab, &format!("-n {FAR} link"));
+    eventually("the namespace ends", links, |links| !links.contains("far0"));
+    lab.port_is("m", "u", "fault");
 
     ip(&lab, &format!("netns del {FAR}"));
     cable_in(&lab, "inner", FAR);
-    eventually("the port is up", 10, || lab.port("m", "u")["state"] == "up");
+    lab.port_is("m", "u", "up");
     forget_neighbours(&lab);
     everything_works(&lab);
     ip(&lab, "netns del inner");

@@ -26,7 +26,7 @@ use switch_core::ports::memory::Wire;
 use switch_core::vlan::Allowed;
 use switch_core::{Port, PortId, Switch, Tpid, Vid, VlanMode};
 use tests::frames;
-use tests::lab::{duplicate, eventually};
+use tests::lab::{duplicate, eventually_in};
 use tun_tap::{Iface, Mode};
 
 const FRAMES: u64 = 120_000;
@@ -67,10 +67,13 @@ fn allocates_nothing<E: QueueEngine + 'static>(make: fn() -> Result<E, Error>) {
                 .links(|links| links.require("doomed").and_then(|link| links.delete(&link)))
                 .expect("it can be deleted");
             rig.forwarded(FRAMES / 2);
+            let look = || {
+                let stats = rig.switch.stats();
+                [stats.made_frames - begun.made_frames, stats.flood_copies - begun.flood_copies]
+            };
+            let enough = |made: &[u64; 2]| made.iter().all(|count| *count > FRAMES / 100);
+            eventually_in(PATIENCE, "segments and flood copies are made", look, enough);
             assert_eq!(rig.worker.calls() - before, 0, "calls of the allocator");
-            let made = rig.switch.stats().made_frames - begun.made_frames;
-            assert!(made > FRAMES / 100, "{made} segments");
-            assert!(rig.switch.stats().flood_copies - begun.flood_copies > FRAMES / 100);
         });
         // Falling asleep and waking are no different.
         let before = rig.worker.calls();
@@ -82,7 +85,7 @@ fn allocates_nothing<E: QueueEngine + 'static>(make: fn() -> Result<E, Error>) {
             thread::sleep(Duration::from_millis(2));
             let sent = rig.frames();
             socket.send(&frame).expect("a netdev that is up");
-            eventually("the frame is received", PATIENCE, || rig.frames() > sent);
+            eventually_in(PATIENCE, "the frame is received", || rig.frames(), |now| *now > sent);
         }
         assert_eq!(rig.worker.calls() - before, 0, "calls of the allocator");
     });
@@ -143,10 +146,11 @@ impl Rig {
     }
 
     fn cross(&mut self) {
-        eventually("the worker crosses", PATIENCE, || {
+        let crosses = || {
             self.runner.wake();
             self.switch.crossed()
-        });
+        };
+        eventually_in(PATIENCE, "the worker crosses", crosses, |it| *it);
     }
 
     /// Changes the rules under the worker, which takes the new ones and frees nothing.
@@ -166,11 +170,12 @@ impl Rig {
     /// Waits until the worker has received so many more frames.
     fn forwarded(&self, frames: u64) {
         let end = self.frames() + frames;
-        eventually("frames are forwarded", PATIENCE, || self.frames() >= end);
+        eventually_in(PATIENCE, "frames are forwarded", || self.frames(), |now| *now >= end);
     }
 
     fn at_rest(&self) {
-        eventually("all is forwarded", PATIENCE, || self.switch.stats().imbalance() == 0);
+        let imbalance = || self.switch.stats().imbalance();
+        eventually_in(PATIENCE, "all is forwarded", imbalance, |it| *it == 0);
     }
 }
 

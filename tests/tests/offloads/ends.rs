@@ -62,7 +62,7 @@ impl Ends {
         let open = || RawSocket::open(RECEIVER, true).expect("a socket");
         let strict = in_netns(&lab.host(), open).expect("the lab's host");
         let ends = Ends { lab, way, strict };
-        eventually("the receiver's port is up", 10, || ends.port()["state"] == "up");
+        ends.lab.port_is(receivers_switch(way), RECEIVER, "up");
         ends.lab.ping(NETNS, V4[1]);
         ends.lab.ping(NETNS, V6[1]);
         ends
@@ -72,7 +72,7 @@ impl Ends {
     pub fn set_mtus(&self, [sender, receiver]: [u32; 2]) {
         ip(&self.lab, &format!("-n {NETNS} link set {SENDER} mtu {sender}"));
         ip(&self.lab, &format!("link set {RECEIVER} mtu {receiver}"));
-        eventually("the MTU is known", 10, || self.port()["mtu"] == receiver);
+        self.lab.port_becomes((receivers_switch(self.way), RECEIVER), "mtu", receiver);
     }
 
     /// Runs `work` on the sender's side.
@@ -96,10 +96,11 @@ impl Ends {
     /// Waits until frames came in that carry `payload` bytes.
     pub fn sees(&self, payload: usize, case: &Case) {
         let mut seen = Seen::default();
-        eventually(&format!("{case}: {payload} bytes arrive"), 10, || {
+        let look = || {
             self.add_seen(&mut seen, case);
-            seen.payload >= payload
-        });
+            seen.payload
+        };
+        eventually(&format!("{case}: {payload} bytes arrive"), look, |bytes| *bytes >= payload);
         assert_eq!(seen.payload, payload, "{case}: {seen:?}");
     }
 
@@ -144,10 +145,6 @@ impl Ends {
         };
         let sender = name(SENDER, self.at_sender(read));
         [sender, name(RECEIVER, self.at_receiver(read))].concat()
-    }
-
-    fn port(&self) -> serde_json::Value {
-        self.lab.port(receivers_switch(self.way), RECEIVER)
     }
 }
 

@@ -149,12 +149,14 @@ fn lengths([from, to]: [u32; 2]) -> Vec<usize> {
 fn arrive(socket: &UdpSocket, mut expected: Vec<Vec<u8>>, case: &Case) {
     let mut arrived = Vec::new();
     let mut buffer = vec![0; 65_536];
-    eventually(&format!("{case}: {} datagrams arrive", expected.len()), 10, || {
+    let receive = || {
         while let Ok((length, _)) = socket.recv_from(&mut buffer) {
             arrived.push(buffer[..length].to_vec());
         }
-        arrived.len() >= expected.len()
-    });
+        arrived.len()
+    };
+    let wanted = expected.len();
+    eventually(&format!("{case}: {wanted} datagrams arrive"), receive, |count| *count >= wanted);
     expected.sort();
     arrived.sort();
     let lengths = |all: &[Vec<u8>]| -> BTreeSet<usize> { all.iter().map(Vec::len).collect() };

@@ -42,7 +42,7 @@ impl<'l> Ovs<'l> {
             &format!("--remote=punix:{socket}"),
             &format!("--unixctl={}", file("db.ctl")),
         ]);
-        eventually("the database answers", 10, || lab.path(&socket).exists());
+        eventually("the database's socket is there", || lab.path(&socket).exists(), |it| *it);
         let server = format!("unix:{socket}");
         let vsctl = |words: &[&str]| {
             let client = ["ovs-vsctl", "--timeout=20", &format!("--db={server}")];

@@ -4,7 +4,7 @@
 mod guest;
 
 use guest::Guest;
-use tests::lab::{Lab, eventually};
+use tests::lab::Lab;
 
 const NEAR: &str = "near";
 const NEAR_V4: &str = "10.6.0.1";
@@ -48,9 +48,9 @@ fn a_guest_joins_through_its_tap() {
 
     // QEMU goes, and with it the TAP; another one takes its place.
     guest.kill();
-    eventually("the port is in fault", 2, || lab.port("vms", "v")["state"] == "fault");
+    lab.port_is("vms", "v", "fault");
     let _paused = guest.start_paused();
-    eventually("the port is up", 10, || lab.port("vms", "v")["state"] == "up");
+    lab.port_is("vms", "v", "up");
     lab.netloom(&["down", "vms"]).ok();
 }
 
