@@ -4,6 +4,7 @@
 
 use libfuzzer_sys::fuzz_target;
 use netloom::config::{parse_frame, parse_settings, parse_spec};
+use switch_core::config::PortRules;
 use switch_core::Mac;
 use switch_core::vlan::VidSet;
 
@@ -13,7 +14,7 @@ fuzz_target!(|text: &str| {
         assert!(bytes.len() <= switch_core::frame::MAX_FRAME);
     }
     let words: Vec<String> = text.split(' ').map(str::to_owned).collect();
-    let _ = parse_settings(&words);
+    let _ = parse_settings(&words, &PortRules::default());
     for word in &words {
         let _ = parse_spec(word);
         if let Ok(vids) = word.parse::<VidSet>() {

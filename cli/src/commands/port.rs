@@ -7,6 +7,8 @@ use io_backends::ports::Kind;
 use rustix::process::{PidfdFlags, PidfdGetfdFlags, getpid, pidfd_getfd, pidfd_open};
 
 use crate::args::{Global, PortCommand};
+use switch_core::config::PortRules;
+
 use crate::config::{parse_settings, parse_spec};
 use crate::control::api::{Changed, PortRow, Request};
 use crate::error::CliError;
@@ -24,7 +26,8 @@ pub(super) fn run(global: &Global, command: &PortCommand) -> Result<(), CliError
             super::change(global, &Request::PortDel { name: name.clone() })
         }
         PortCommand::Set { name, settings } => {
-            parse_settings(settings)?;
+            // Which rules they change is the switch's business; whether they can be read, is not.
+            parse_settings(settings, &PortRules::default())?;
             let request = Request::PortSet { name: name.clone(), settings: settings.clone() };
             super::change(global, &request)
         }

@@ -2,12 +2,11 @@
 
 use std::collections::HashMap;
 
-use io_backends::Attachment;
 use io_backends::lab::Netns;
 use io_backends::ports::{Kind, MacvtapMode};
-use switch_core::config::PortConfig;
 use switch_core::port::MAX_PORTS;
 
+use super::PortConfig;
 use super::value::quoted;
 
 /// What the ports so far have.
@@ -50,7 +49,7 @@ impl Clash {
 
 impl Claims {
     /// Lets `port` join, unless it has what another port has or is one too many.
-    pub fn add(&mut self, port: &PortConfig<Attachment>) -> Result<(), Clash> {
+    pub fn add(&mut self, port: &PortConfig) -> Result<(), Clash> {
         let index = self.names.len();
         if index == MAX_PORTS {
             return Err(Clash::new("name", format!("more than {MAX_PORTS} ports")));
@@ -61,30 +60,11 @@ impl Claims {
         }
         self.names.insert(port.name.clone(), index);
 
-        let attachment = &port.attachment;
-        match &attachment.kind {
-            Kind::Tap { name, .. } => {
-                self.claim(port, Thing::Tap(name.clone()), false)?;
-                if let (Some(netns), Some(ifname)) = (&attachment.netns, &attachment.ifname) {
-                    self.claim(port, Thing::Inside(netns.clone(), ifname.clone()), false)?;
-                }
-                Ok(())
-            }
-            Kind::Macvtap { lower, mode } => {
-                let lower = Thing::Lower(attachment.netns.clone(), lower.clone());
-                self.claim(port, lower, *mode != MacvtapMode::Passthru)
-            }
-            Kind::Fd(number) => self.claim(port, Thing::Descriptor(*number), false),
-        }
+        things(port).into_iter().try_for_each(|(thing, shares)| self.claim(port, thing, shares))
     }
 
     /// Gives `port` the thing; `shares` with others that share too.
-    fn claim(
-        &mut self,
-        port: &PortConfig<Attachment>,
-        thing: Thing,
-        shares: bool,
-    ) -> Result<(), Clash> {
+    fn claim(&mut self, port: &PortConfig, thing: Thing, shares: bool) -> Result<(), Clash> {
         match self.things.get(&thing) {
             Some(holder) if !(holder.shares && shares) => Err(refusal(&thing, &holder.port)),
             Some(_) => Ok(()),
@@ -93,6 +73,43 @@ impl Claims {
                 Ok(())
             }
         }
+    }
+}
+
+/// Whether a port can be made only once another one's device is gone: it has the name, or what
+/// only one of them can have, or in the same namespace the next free `ethN` would be another.
+pub(crate) fn contend(goes: &PortConfig, comes: &PortConfig) -> bool {
+    let (old, new) = (things(goes), things(comes));
+    let same = |(thing, shares): &(Thing, bool)| {
+        old.iter().any(|(other, also)| thing == other && !(*shares && *also))
+    };
+    goes.name == comes.name || new.iter().any(same) || is_next_in_line(goes, comes)
+}
+
+/// Whether what goes may have the name inside their namespace that what comes would take.
+fn is_next_in_line(goes: &PortConfig, comes: &PortConfig) -> bool {
+    let inside = |port: &PortConfig| match port.attachment.kind {
+        Kind::Tap { .. } => port.attachment.netns.clone(),
+        Kind::Macvtap { .. } | Kind::Fd(_) => None,
+    };
+    let is_named = |port: &PortConfig| port.attachment.ifname.is_some();
+    inside(comes).is_some() && inside(comes) == inside(goes) && !(is_named(goes) && is_named(comes))
+}
+
+/// What a port has outside, and whether it shares that with others that share too.
+fn things(port: &PortConfig) -> Vec<(Thing, bool)> {
+    let attachment = &port.attachment;
+    match &attachment.kind {
+        Kind::Tap { name, .. } => {
+            let inside = attachment.netns.clone().zip(attachment.ifname.clone());
+            let inside = inside.map(|(netns, ifname)| (Thing::Inside(netns, ifname), false));
+            [(Thing::Tap(name.clone()), false)].into_iter().chain(inside).collect()
+        }
+        Kind::Macvtap { lower, mode } => {
+            let lower = Thing::Lower(attachment.netns.clone(), lower.clone());
+            vec![(lower, *mode != MacvtapMode::Passthru)]
+        }
+        Kind::Fd(number) => vec![(Thing::Descriptor(*number), false)],
     }
 }
 

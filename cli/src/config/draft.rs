@@ -7,10 +7,11 @@ use io_backends::Attachment;
 use io_backends::lab::Netns;
 use io_backends::ports::{Kind, MacvtapMode};
 use ipnet::IpNet;
-use switch_core::config::{PortConfig, PortRules};
+use switch_core::config::PortRules;
 use switch_core::vlan::Allowed;
 use switch_core::{Mac, Tpid, Vid, VlanMode};
 
+use super::PortConfig;
 use super::names::{NETDEV_FORM, NETDEV_MAX, is_netdev};
 use super::value::{Mistake, digits, quoted};
 
@@ -32,25 +33,21 @@ pub(crate) struct Draft {
     pub mac: Option<Mac>,
     pub mtu: Option<u32>,
     pub queues: Option<u16>,
-    pub rules: RuleDraft,
+    pub vlan: VlanDraft,
+    /// But for the VLAN mode, which is made of several keys.
+    pub rules: PortRules,
     /// The keys given, with their places, in the order they were read.
     pub given: Vec<(&'static str, usize)>,
 }
 
-/// The keys that can change while a port is attached.
+/// The keys that make a VLAN mode together.
 #[derive(Default)]
-pub(crate) struct RuleDraft {
+pub(crate) struct VlanDraft {
     pub access: Option<Vid>,
     pub trunk: Option<Allowed>,
     pub native: Option<Vid>,
     pub tpid: Option<Tpid>,
     pub tunnel: Option<Vid>,
-    pub learning: Option<bool>,
-    pub flood: Option<bool>,
-    pub mcast_flood: Option<bool>,
-    pub bcast_flood: Option<bool>,
-    pub isolated: Option<bool>,
-    pub mac_limit: Option<u32>,
 }
 
 /// A kind of port, as a user meets it.
@@ -101,29 +98,34 @@ impl Draft {
             return Err(Mistake::new(*at, format!("{second} and {first} exclude each other"))
                 .hint("a port has one VLAN mode: access, trunk, tunnel or transparent"));
         }
-        let rules = &self.rules;
-        if rules.trunk.is_none() {
+        let vlan = &self.vlan;
+        if vlan.trunk.is_none() {
             for key in ["native", "tpid"] {
                 if let Some(at) = self.place(key) {
                     return Err(Mistake::new(at, format!("{key} goes with trunk only")));
                 }
             }
         }
-        Ok(match (rules.access, rules.tunnel, &rules.trunk) {
+        Ok(match (vlan.access, vlan.tunnel, &vlan.trunk) {
             (Some(vid), ..) => Some(VlanMode::Access(vid)),
             (_, Some(vid), _) => Some(VlanMode::Tunnel(vid)),
             (.., Some(allowed)) => Some(VlanMode::Trunk {
                 allowed: allowed.clone(),
-                native: rules.native,
-                tpid: rules.tpid.unwrap_or_default(),
+                native: vlan.native,
+                tpid: vlan.tpid.unwrap_or_default(),
             }),
             _ => self.place("transparent").map(|_| VlanMode::Transparent),
         })
     }
 
+    /// The port's rules; `vlan` is its mode where no key says one.
+    pub fn rules_and_vlan(&self, vlan: VlanMode) -> Result<PortRules, Mistake> {
+        Ok(PortRules { vlan: self.vlan()?.unwrap_or(vlan), ..self.rules.clone() })
+    }
+
     /// The port, if its keys agree with each other. `at` is the place of the
     /// whole, for what is missing.
-    pub fn finish(&self, at: usize) -> Result<PortConfig<Attachment>, Mistake> {
+    pub fn finish(&self, at: usize) -> Result<PortConfig, Mistake> {
         if self.place("name").is_none() {
             return Err(Mistake::new(at, "a port without name").hint("add name = \"...\""));
         }
@@ -142,17 +144,7 @@ impl Draft {
             mtu: self.mtu,
             queues: self.queues,
         };
-        let rules = &self.rules;
-        let default = PortRules::default();
-        let rules = PortRules {
-            vlan: self.vlan()?.unwrap_or_default(),
-            learning: rules.learning.unwrap_or(default.learning),
-            flood: rules.flood.unwrap_or(default.flood),
-            mcast_flood: rules.mcast_flood.unwrap_or(default.mcast_flood),
-            bcast_flood: rules.bcast_flood.unwrap_or(default.bcast_flood),
-            isolated: rules.isolated.unwrap_or(default.isolated),
-            mac_limit: rules.mac_limit.unwrap_or(default.mac_limit),
-        };
+        let rules = self.rules_and_vlan(VlanMode::default())?;
         Ok(PortConfig { name: self.name.clone(), rules, attachment })
     }
 

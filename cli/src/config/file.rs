@@ -5,13 +5,10 @@ use std::fs::File;
 use std::io::{self, Read};
 use std::path::Path;
 
-use io_backends::Attachment;
 use io_backends::error::describe;
-use switch_core::config::PortConfig;
 use toml::Spanned;
 use toml::de::{DeTable, DeValue};
 
-use super::SwitchConfig;
 use super::claims::Claims;
 use super::draft::Draft;
 use super::keys::link::HEAD;
@@ -20,6 +17,7 @@ use super::keys::switch;
 use super::keys::unknown;
 use super::nearest::likely;
 use super::value::{Given, Mistake, Value, quoted};
+use super::{PortConfig, SwitchConfig};
 use crate::error::{CliError, PRIVILEGE};
 
 /// Far more than the largest configuration; a file beyond it is something else.
@@ -98,7 +96,7 @@ impl Reader<'_> {
         for (word, at, node) in in_order(document.get_ref()) {
             match (word, node.get_ref()) {
                 ("switch", DeValue::Table(table)) => self.rules(&mut config, table)?,
-                ("port", DeValue::Array(ports)) => config.config.ports = self.ports(ports)?,
+                ("port", DeValue::Array(ports)) => config.ports = self.ports(ports)?,
                 ("switch", _) => {
                     return Err(Mistake::new(at, "switch is not a table").hint("write [switch]"));
                 }
@@ -125,7 +123,7 @@ impl Reader<'_> {
     }
 
     /// Every `[[port]]`.
-    fn ports(&self, nodes: &[Node<'_>]) -> Result<Vec<PortConfig<Attachment>>, Mistake> {
+    fn ports(&self, nodes: &[Node<'_>]) -> Result<Vec<PortConfig>, Mistake> {
         let mut claims = Claims::default();
         let (mut ports, mut names) = (Vec::new(), Vec::new());
         for node in nodes {

@@ -13,23 +13,26 @@ mod frame_spec;
 mod keys;
 mod names;
 mod nearest;
+mod plan;
 mod reference;
 mod spec;
 mod value;
 mod words;
 
 use io_backends::Attachment;
-use switch_core::config::{Config, DEFAULT_FDB_CAPACITY, PortConfig};
+use switch_core::config::{BridgeRules, DEFAULT_FDB_CAPACITY, PortRules};
 
 pub use file::{load, parse_file};
 pub use frame_spec::parse_frame;
 pub use names::{DEFAULT_SWITCH, NAME_MAX, NETDEV_MAX, is_name, is_netdev, netns, switch_name};
 pub(crate) use names::{mac_arg, name_arg, vid_arg};
+pub use plan::{Fixed, Step, changes, plan};
 pub use reference::{
     Row, file_reference, head_reference, kind_reference, rule_reference, spec_reference,
 };
-pub use spec::{Settings, parse_settings, parse_spec};
-pub(crate) use words::{difference, spec_words};
+pub use spec::{parse_settings, parse_spec};
+
+use claims::Claims;
 
 use crate::error::CliError;
 
@@ -57,10 +60,21 @@ pub enum Engine {
     IoUring,
 }
 
+/// One port.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct PortConfig {
+    /// Unique in the switch.
+    pub name: String,
+    /// What holds for it.
+    pub rules: PortRules,
+    /// What it is attached to.
+    pub attachment: Attachment,
+}
+
 /// All that describes one switch.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct SwitchConfig {
-    /// Its name, if the file says one.
+    /// Its name, if it is said.
     pub name: Option<String>,
     /// How many addresses the FDB holds, 64–4194304.
     pub fdb_capacity: u32,
@@ -68,8 +82,10 @@ pub struct SwitchConfig {
     pub workers: Workers,
     /// Its I/O engine.
     pub engine: Engine,
-    /// Its rules and ports.
-    pub config: Config<Attachment>,
+    /// What holds for the whole switch.
+    pub bridge: BridgeRules,
+    /// Its ports, in the user's order.
+    pub ports: Vec<PortConfig>,
 }
 
 impl Default for SwitchConfig {
@@ -79,8 +95,16 @@ impl Default for SwitchConfig {
             fdb_capacity: DEFAULT_FDB_CAPACITY,
             workers: Workers::default(),
             engine: Engine::default(),
-            config: Config::default(),
+            bridge: BridgeRules::default(),
+            ports: Vec::new(),
         }
+    }
+}
+
+impl SwitchConfig {
+    /// The port of this name.
+    pub fn port(&self, name: &str) -> Option<&PortConfig> {
+        self.ports.iter().find(|port| port.name == name)
     }
 }
 
@@ -88,19 +112,28 @@ impl Default for SwitchConfig {
 ///
 /// # Errors
 /// Exit 2 if a port has the name or the far end of another, or there are more than 4096.
-pub fn merge(
-    mut base: SwitchConfig,
-    ports: Vec<PortConfig<Attachment>>,
-) -> Result<SwitchConfig, CliError> {
-    let mut claims = claims::Claims::default();
-    for port in base.config.ports.iter().chain(&ports) {
+pub fn merge(mut base: SwitchConfig, ports: Vec<PortConfig>) -> Result<SwitchConfig, CliError> {
+    let mut claims = Claims::default();
+    for port in base.ports.iter().chain(&ports) {
         claims.add(port).map_err(|clash| {
             let why = if clash.first.is_some() { "the name is used twice" } else { &clash.why };
             CliError { hint: clash.hint, ..CliError::usage(format!("port {:?}", port.name), why) }
         })?;
     }
-    base.config.ports.extend(ports);
+    base.ports.extend(ports);
     Ok(base)
+}
+
+/// `running` with one port more.
+///
+/// # Errors
+/// Exit 1 if it has a port of that name; else as [`merge`].
+pub fn with_port(running: &SwitchConfig, port: PortConfig) -> Result<SwitchConfig, CliError> {
+    if running.port(&port.name).is_some() {
+        let what = format!("port {}", port.name);
+        return Err(CliError::failed(what, "the switch has a port of this name already"));
+    }
+    merge(running.clone(), vec![port])
 }
 
 #[cfg(test)]

@@ -2,10 +2,9 @@
 
 use std::borrow::Cow;
 
-use io_backends::Attachment;
-use switch_core::VlanMode;
-use switch_core::config::{PortConfig, PortRules};
+use switch_core::config::PortRules;
 
+use super::PortConfig;
 use super::draft::Draft;
 use super::keys::link::{self, HEAD};
 use super::keys::port::{REPEATING, find};
@@ -26,14 +25,14 @@ const FORM: &str = "a port is NAME=KIND[:TARGET][,KEY[=VALUE]]...";
 ///
 /// # Errors
 /// Exit 2, naming the SPEC and the word that is wrong.
-pub fn parse_spec(spec: &str) -> Result<PortConfig<Attachment>, CliError> {
+pub fn parse_spec(spec: &str) -> Result<PortConfig, CliError> {
     read_spec(spec).map_err(|mistake| CliError {
         hint: mistake.hint,
         ..CliError::usage(format!("port spec {}", quoted(spec)), mistake.why)
     })
 }
 
-fn read_spec(spec: &str) -> Result<PortConfig<Attachment>, Mistake> {
+fn read_spec(spec: &str) -> Result<PortConfig, Mistake> {
     let mut draft = Draft::default();
     let (head, keys) = spec.split_once(',').map_or((spec, None), |(h, k)| (h, Some(k)));
     let kind = read_head(&mut draft, head)?;
@@ -91,47 +90,13 @@ fn apply(draft: &mut Draft, key: &Key<Draft>, at: usize, given: &Given<'_>) -> R
     Ok(())
 }
 
-/// Changes to a port's rules; `None` leaves a rule as it is.
-#[derive(Clone, PartialEq, Eq, Debug, Default)]
-pub struct Settings {
-    /// The whole VLAN mode.
-    pub vlan: Option<VlanMode>,
-    /// Whether sources are learned on it.
-    pub learning: Option<bool>,
-    /// Whether it takes unknown unicast.
-    pub flood: Option<bool>,
-    /// Whether it takes multicast.
-    pub mcast_flood: Option<bool>,
-    /// Whether it takes broadcast.
-    pub bcast_flood: Option<bool>,
-    /// Whether it is isolated.
-    pub isolated: Option<bool>,
-    /// The most addresses learned on it; 0 is no limit.
-    pub mac_limit: Option<u32>,
-}
-
-impl Settings {
-    /// Makes the changes.
-    pub fn apply(&self, rules: &mut PortRules) {
-        if let Some(vlan) = &self.vlan {
-            rules.vlan = vlan.clone();
-        }
-        rules.learning = self.learning.unwrap_or(rules.learning);
-        rules.flood = self.flood.unwrap_or(rules.flood);
-        rules.mcast_flood = self.mcast_flood.unwrap_or(rules.mcast_flood);
-        rules.bcast_flood = self.bcast_flood.unwrap_or(rules.bcast_flood);
-        rules.isolated = self.isolated.unwrap_or(rules.isolated);
-        rules.mac_limit = self.mac_limit.unwrap_or(rules.mac_limit);
-    }
-}
-
-/// The changes that the words of `port set` describe. VLAN keys together make
-/// one VLAN mode, which replaces the port's.
+/// A port's `rules` with the changes that the words of `port set` describe. VLAN keys together
+/// make one VLAN mode, which replaces the port's.
 ///
 /// # Errors
 /// Exit 2, naming the word that is wrong.
-pub fn parse_settings(words: &[String]) -> Result<Settings, CliError> {
-    read_settings(words).map_err(|mistake| {
+pub fn parse_settings(words: &[String], rules: &PortRules) -> Result<PortRules, CliError> {
+    read_settings(words, rules).map_err(|mistake| {
         let word = words.get(mistake.at).map_or("", |word| word);
         CliError {
             hint: mistake.hint,
@@ -141,23 +106,14 @@ pub fn parse_settings(words: &[String]) -> Result<Settings, CliError> {
 }
 
 /// A place here is the index of a word.
-fn read_settings(words: &[String]) -> Result<Settings, Mistake> {
-    let mut draft = Draft::default();
+fn read_settings(words: &[String], rules: &PortRules) -> Result<PortRules, Mistake> {
+    let mut draft = Draft { rules: rules.clone(), ..Draft::default() };
     for (at, text) in words.iter().enumerate() {
         let (word, given) = read_piece(at, text).map_err(|m| m.hint("a setting is KEY[=VALUE]"))?;
         let key = find_live(at, word)?;
         apply(&mut draft, key, at, &Given { at, ..given })?;
     }
-    let rules = &draft.rules;
-    Ok(Settings {
-        vlan: draft.vlan()?,
-        learning: rules.learning,
-        flood: rules.flood,
-        mcast_flood: rules.mcast_flood,
-        bcast_flood: rules.bcast_flood,
-        isolated: rules.isolated,
-        mac_limit: rules.mac_limit,
-    })
+    draft.rules_and_vlan(rules.vlan.clone())
 }
 
 fn find_live(at: usize, word: &str) -> Result<&'static Key<Draft>, Mistake> {

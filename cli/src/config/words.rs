@@ -1,13 +1,12 @@
 //! A port as the words of a SPEC: what it is, and what differs between two.
 
-use io_backends::Attachment;
 use io_backends::ports::{Kind, MacvtapMode};
-use switch_core::config::PortConfig;
 
+use super::PortConfig;
 use crate::control::rules::{FlagsDoc, VlanDoc};
 
 /// What a SPEC says of the port behind `NAME=`; what is as by default is left out.
-pub fn spec_words(port: &PortConfig<Attachment>) -> String {
+pub fn spec_words(port: &PortConfig) -> String {
     let mut words: Vec<String> =
         attachment(port).into_iter().filter_map(|(_, word)| word).collect();
     words
@@ -17,17 +16,14 @@ pub fn spec_words(port: &PortConfig<Attachment>) -> String {
 }
 
 /// What `old` says and `new` does not, and the other way round; `None` where they agree.
-pub fn difference(
-    old: &PortConfig<Attachment>,
-    new: &PortConfig<Attachment>,
-) -> Option<(String, String)> {
+pub fn difference(old: &PortConfig, new: &PortConfig) -> Option<(String, String)> {
     let differ = all(old).into_iter().zip(all(new)).filter(|(old, new)| old != new);
     let (was, now): (Vec<_>, Vec<_>) = differ.unzip();
     (!was.is_empty()).then(|| (was.join(","), now.join(",")))
 }
 
 /// A word for each thing that can be said of a port, in the same order for every port.
-fn all(port: &PortConfig<Attachment>) -> Vec<String> {
+fn all(port: &PortConfig) -> Vec<String> {
     let link = attachment(port);
     let said = link.into_iter().map(|(key, word)| word.unwrap_or_else(|| format!("no {key}")));
     let flags = FlagsDoc::from(&port.rules).words();
@@ -36,7 +32,7 @@ fn all(port: &PortConfig<Attachment>) -> Vec<String> {
 }
 
 /// What a port is attached to: each key, and the word for it where it is not as by default.
-fn attachment(port: &PortConfig<Attachment>) -> [(&'static str, Option<String>); 10] {
+fn attachment(port: &PortConfig) -> [(&'static str, Option<String>); 10] {
     let link = &port.attachment;
     let target = link.kind.target();
     let kind = match target == port.name {

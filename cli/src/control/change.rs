@@ -157,8 +157,9 @@ impl fmt::Display for Change {
             }
             (Thing::Switch, Action::Removed) => write!(f, "switch {name} was dead"),
             (Thing::Port, Action::Added) => write!(f, "port {name} added: {to}"),
-            (Thing::Port, Action::Set) => {
-                write!(f, "port {name} set: {to} (was {})", from.unwrap_or_default())
+            (Thing::Switch | Thing::Port, Action::Set) => {
+                let thing = if self.thing == Thing::Port { "port" } else { "switch" };
+                write!(f, "{thing} {name} set: {to} (was {})", from.unwrap_or_default())
             }
             (Thing::Fdb, Action::Flushed) => self.flushed(f, count),
             (Thing::Fdb, Action::Removed) => {

@@ -6,6 +6,7 @@
 //! [`stop`](Daemon::stop) takes everything away. Frames are the business of
 //! the worker threads alone. All events come in by one poll.
 
+mod apply;
 mod log;
 mod ports;
 mod requests;
@@ -26,7 +27,7 @@ use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM};
 use switch_core::fdb::Seed;
 use switch_core::{PortId, Switch};
 
-use crate::config::{SwitchConfig, spec_words};
+use crate::config::{SwitchConfig, changes};
 use crate::control::api::{Changed, Failure, Reply};
 use crate::control::change::{Action, Change, Thing};
 use crate::control::client::dies;
@@ -36,7 +37,7 @@ use crate::error::{CliError, PRIVILEGE};
 pub use requests::leftovers;
 
 use log::Log;
-use ports::Member;
+use ports::Lives;
 use requests::{Answer, hints};
 use socket::{Asked, Patience, Server};
 use workers::Workers;
@@ -62,7 +63,9 @@ pub struct Daemon {
     clock: Instant,
     switch: Switch,
     workers: Workers,
-    members: Vec<Member>,
+    /// What is configured; what became of each port of it is in `lives`.
+    config: SwitchConfig,
+    lives: Lives,
     /// When queues that others can change were last looked at.
     looked: Instant,
     poll: Poll,
@@ -88,20 +91,18 @@ impl Daemon {
         match Daemon::begin(&dir, journal, config) {
             Ok(mut daemon) => {
                 daemon.log_report("cleaned up after a killed switch", &undone);
-                for port in &config.config.ports {
-                    if let Err(error) = daemon.add_port(port.clone(), None) {
-                        daemon.log.line(&format!("not started: {error}"));
-                        let left = daemon.stop().kept.into_iter().next();
-                        return Err(match left {
-                            Some(left) => error.hint(format!("left behind: {left}")),
-                            None => error,
-                        });
-                    }
-                    let added = Change::new(Action::Added, Thing::Port, &port.name);
-                    daemon.log.line(&added.now(spec_words(port)).to_string());
+                let before = daemon.config.clone();
+                let wanted = SwitchConfig { name: before.name.clone(), ..config.clone() };
+                if let Err(error) = daemon.apply(wanted, None, || Ok(())) {
+                    daemon.log.line(&format!("not started: {error}"));
+                    let left = daemon.stop().kept.into_iter().next();
+                    return Err(match left {
+                        Some(left) => error.hint(format!("left behind: {left}")),
+                        None => error,
+                    });
                 }
-                let started = daemon.started();
-                daemon.log.line(&started.to_string());
+                daemon.log_changes(&changes(&before, &daemon.config));
+                daemon.log_changes(&[daemon.started()]);
                 Ok(daemon)
             }
             Err(error) => {
@@ -129,7 +130,7 @@ impl Daemon {
         let server = Server::listen(&dir.socket(), registry, LISTENER)?;
         let waker = Waker::new(registry, GONE).map_err(failed("poll"))?;
         let cpus = workers::cpus(&config.workers);
-        let rules = config.config.bridge;
+        let rules = config.bridge;
         let (switch, workers) = Switch::new(rules, config.fdb_capacity, cpus.len(), Seed::random());
         let (tell, gone) = unbounded();
         let clock = Instant::now();
@@ -141,7 +142,12 @@ impl Daemon {
             clock,
             switch,
             workers,
-            members: Vec::new(),
+            config: SwitchConfig {
+                name: Some(dir.name().into()),
+                ports: Vec::new(),
+                ..config.clone()
+            },
+            lives: Lives::new(),
             looked: clock,
             poll,
             watch,
@@ -159,14 +165,11 @@ impl Daemon {
 
     /// What `up` reports, with what its user should know.
     pub fn report(&self) -> Changed {
-        Changed {
-            changed: vec![self.started()],
-            hints: hints::of(self.members.iter().map(|member| &member.config)),
-        }
+        Changed { changed: vec![self.started()], hints: hints::of(&self.config.ports) }
     }
 
     fn started(&self) -> Change {
-        Change::new(Action::Started, Thing::Switch, self.name()).count(self.members.len())
+        Change::new(Action::Started, Thing::Switch, self.name()).count(self.config.ports.len())
     }
 
     /// Serves until a signal or a client says stop; then takes everything away
@@ -231,8 +234,7 @@ impl Daemon {
                 Reply::done(&requests::stopped(self.name(), report))
             }
             Ok(Answer::Changed(changed)) => {
-                // Who looks into the log later wants to know what was changed, and when.
-                changed.changed.iter().for_each(|change| self.log.line(&change.to_string()));
+                self.log_changes(&changed.changed);
                 Reply::done(&changed)
             }
             Ok(Answer::Document(document)) => Reply::Done(document),
@@ -254,8 +256,8 @@ impl Daemon {
 
     /// A TAP goes with its last descriptor, and the kernel takes its time for each.
     fn take_away(&mut self, mut patience: Patience) -> Report {
-        for member in self.members.drain(..) {
-            self.workers.remove(member.id);
+        for life in std::mem::take(&mut self.lives).into_values() {
+            drop(self.workers.remove(life.id));
             patience.step();
         }
         self.workers.stop();
@@ -266,6 +268,11 @@ impl Daemon {
             self.log_report("could not all be taken away", &report);
         }
         report
+    }
+
+    /// Who looks into the log later wants to know what was changed, and when.
+    fn log_changes(&mut self, changes: &[Change]) {
+        changes.iter().for_each(|change| self.log.line(&change.to_string()));
     }
 
     fn log_report(&mut self, title: &str, report: &Report) {

@@ -117,14 +117,15 @@ impl Workers {
         let shares = share_out(id, queues, self.runners.len())?;
         let mut given = self.runners.iter().zip(shares);
         given.try_for_each(|(runner, share)| runner.add(id, share)).map_err(|error| {
-            self.remove(id);
+            drop(self.remove(id));
             CliError::from(error)
         })
     }
 
-    /// Takes a port from every worker and closes it.
-    pub(super) fn remove(&self, id: PortId) {
-        self.runners.iter().for_each(|runner| drop(runner.remove(id)));
+    /// Takes a port from every worker. One of its queues is still open; the others are closed.
+    pub(super) fn remove(&self, id: PortId) -> Option<Queue> {
+        let take = |kept, runner: &Runner| runner.remove(id).into_iter().next().or(kept);
+        self.runners.iter().fold(None, take)
     }
 
     /// Wakes every worker for a turn.

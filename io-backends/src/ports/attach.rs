@@ -100,11 +100,22 @@ fn adopt(number: i32, sent: Option<OwnedFd>) -> Result<Attached, Error> {
         Some(fd) => fd::adopt_sent(fd, number)?,
         None => fd::adopt(number)?,
     };
-    let netdev = match fd::netdev_place(&port) {
-        Some((place, name)) => place.links(|links| links.find(&name))?.map(|link| (place, link)),
-        None => None,
-    };
+    let netdev = netdev_of(&port)?;
     attached(vec![port.into()], netdev)
+}
+
+/// Attaches once more an `fd` port whose queue was kept open.
+///
+/// # Errors
+/// When its netdev can't be looked up.
+pub fn adopt_again(queue: Queue) -> Result<Attached, Error> {
+    let netdev = queue.descriptor().map(netdev_of).transpose()?.flatten();
+    attached(vec![queue], netdev)
+}
+
+fn netdev_of(port: &TapQueue) -> Result<Option<(Place, LinkInfo)>, Error> {
+    let Some((place, name)) = fd::netdev_place(port) else { return Ok(None) };
+    Ok(place.links(|links| links.find(&name))?.map(|link| (place, link)))
 }
 
 fn attached(queues: Vec<Queue>, netdev: Option<(Place, LinkInfo)>) -> Result<Attached, Error> {

@@ -8,5 +8,5 @@ pub mod macvtap;
 pub mod plain;
 pub mod tap;
 
-pub use attach::{Attached, attach, place_exists};
+pub use attach::{Attached, adopt_again, attach, place_exists};
 pub use attachment::{Attachment, Kind, MacvtapMode};

@@ -67,7 +67,7 @@ mod tests {
         let wiring = Wiring { hosts: 4, queues: None, mtu: 1500, idle_ports: 0, guest: true };
         let text = file(&named("middle"), &host, &wiring);
         let read = parse_file("bench".as_ref(), &text).unwrap();
-        assert_eq!(read.config.ports.len(), 2);
-        assert_eq!(read.config.ports[0].attachment.netns, Some(named("middle")));
+        assert_eq!(read.ports.len(), 2);
+        assert_eq!(read.ports[0].attachment.netns, Some(named("middle")));
     }
 }

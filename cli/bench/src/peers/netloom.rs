@@ -155,11 +155,11 @@ mod tests {
             parse_file("bench".as_ref(), &text).unwrap()
         };
         let plain = read(None, None, None);
-        assert_eq!((plain.workers, plain.config.ports.len()), (Workers::Auto, 2));
-        assert_eq!(plain.config.ports[1].attachment.queues, None);
+        assert_eq!((plain.workers, plain.ports.len()), (Workers::Auto, 2));
+        assert_eq!(plain.ports[1].attachment.queues, None);
         let wide = read(Some("epoll"), None, Some(2));
         assert_eq!(wide.workers, Workers::Count(2));
-        assert_eq!(wide.config.ports[0].attachment.queues, Some(2));
+        assert_eq!(wide.ports[0].attachment.queues, Some(2));
         assert_eq!(read(None, Some("auto"), None).workers, Workers::Auto);
         assert_eq!(read(None, Some("1"), Some(2)).workers, Workers::Count(1));
         assert_eq!(read(None, Some("0-1"), None).workers, Workers::Cpus(vec![0, 1]));
@@ -176,7 +176,7 @@ mod tests {
         let rig = Rig::new(vec![host.clone(), host]);
         let wiring = Wiring { hosts: 2, queues: None, mtu: 1500, idle_ports: 0, guest: true };
         let text = file(&rig, &Variant::default(), &wiring, Some(&netns));
-        let ports = parse_file("bench".as_ref(), &text).unwrap().config.ports;
+        let ports = parse_file("bench".as_ref(), &text).unwrap().ports;
         assert_eq!(ports.len(), 2);
         assert_eq!(ports[1].name.to_string(), "guest");
     }

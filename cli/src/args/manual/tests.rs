@@ -109,7 +109,7 @@ fn the_examples_are_right() {
             _ => {}
         }
     }
-    assert_eq!(parse_file("lab.toml".as_ref(), words::FILE).unwrap().config.ports.len(), 2);
+    assert_eq!(parse_file("lab.toml".as_ref(), words::FILE).unwrap().ports.len(), 2);
 }
 
 #[test]

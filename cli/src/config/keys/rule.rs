@@ -22,7 +22,7 @@ pub(crate) static KEYS: [Key<Draft>; 12] = [
         expected: VID,
         default: "transparent",
         help: "an untagged member of one VLAN",
-        set: |port, given| store(&mut port.rules.access, Some(given.vid()?)),
+        set: |port, given| store(&mut port.vlan.access, Some(given.vid()?)),
     },
     Key {
         name: "trunk",
@@ -31,7 +31,7 @@ pub(crate) static KEYS: [Key<Draft>; 12] = [
         expected: Expected::Text("VIDs from 1 to 4094 like 10+20-29"),
         default: "transparent; without VIDS: every VLAN",
         help: "a tagged member of these VLANs",
-        set: |port, given| store(&mut port.rules.trunk, Some(trunk(given)?)),
+        set: |port, given| store(&mut port.vlan.trunk, Some(trunk(given)?)),
     },
     Key {
         name: "native",
@@ -40,7 +40,7 @@ pub(crate) static KEYS: [Key<Draft>; 12] = [
         expected: VID,
         default: "none: untagged frames are dropped",
         help: "with trunk: the VLAN of untagged frames, which leaves untagged",
-        set: |port, given| store(&mut port.rules.native, Some(given.vid()?)),
+        set: |port, given| store(&mut port.vlan.native, Some(given.vid()?)),
     },
     Key {
         name: "tpid",
@@ -58,7 +58,7 @@ pub(crate) static KEYS: [Key<Draft>; 12] = [
                     .and_then(|hex| u16::from_str_radix(hex, 16).ok()),
             };
             let tpid = number.and_then(Tpid::new).ok_or_else(|| given.unfit())?;
-            store(&mut port.rules.tpid, Some(tpid))
+            store(&mut port.vlan.tpid, Some(tpid))
         },
     },
     Key {
@@ -68,7 +68,7 @@ pub(crate) static KEYS: [Key<Draft>; 12] = [
         expected: VID,
         default: "transparent",
         help: "a QinQ customer port: whatever comes in belongs to this VLAN, tags and all",
-        set: |port, given| store(&mut port.rules.tunnel, Some(given.vid()?)),
+        set: |port, given| store(&mut port.vlan.tunnel, Some(given.vid()?)),
     },
     Key {
         name: "transparent",
@@ -86,7 +86,7 @@ pub(crate) static KEYS: [Key<Draft>; 12] = [
         expected: ON_OFF,
         default: "on",
         help: "learn source addresses on the port",
-        set: |port, given| store(&mut port.rules.learning, Some(given.on_off()?)),
+        set: |port, given| store(&mut port.rules.learning, given.on_off()?),
     },
     Key {
         name: "flood",
@@ -95,7 +95,7 @@ pub(crate) static KEYS: [Key<Draft>; 12] = [
         expected: ON_OFF,
         default: "on",
         help: "send it frames to unknown unicast addresses",
-        set: |port, given| store(&mut port.rules.flood, Some(given.on_off()?)),
+        set: |port, given| store(&mut port.rules.flood, given.on_off()?),
     },
     Key {
         name: "mcast-flood",
@@ -104,7 +104,7 @@ pub(crate) static KEYS: [Key<Draft>; 12] = [
         expected: ON_OFF,
         default: "on",
         help: "send it multicast frames",
-        set: |port, given| store(&mut port.rules.mcast_flood, Some(given.on_off()?)),
+        set: |port, given| store(&mut port.rules.mcast_flood, given.on_off()?),
     },
     Key {
         name: "bcast-flood",
@@ -113,7 +113,7 @@ pub(crate) static KEYS: [Key<Draft>; 12] = [
         expected: ON_OFF,
         default: "on",
         help: "send it broadcast frames",
-        set: |port, given| store(&mut port.rules.bcast_flood, Some(given.on_off()?)),
+        set: |port, given| store(&mut port.rules.bcast_flood, given.on_off()?),
     },
     Key {
         name: "isolated",
@@ -122,7 +122,7 @@ pub(crate) static KEYS: [Key<Draft>; 12] = [
         expected: ON_OFF,
         default: "off",
         help: "isolated ports exchange nothing with each other",
-        set: |port, given| store(&mut port.rules.isolated, Some(given.flag()?)),
+        set: |port, given| store(&mut port.rules.isolated, given.flag()?),
     },
     Key {
         name: "mac-limit",
@@ -131,7 +131,7 @@ pub(crate) static KEYS: [Key<Draft>; 12] = [
         expected: Expected::Range(MAC_LIMIT),
         default: "0: no limit",
         help: "the most addresses learned on the port",
-        set: |port, given| store(&mut port.rules.mac_limit, Some(given.number(&MAC_LIMIT)?)),
+        set: |port, given| store(&mut port.rules.mac_limit, given.number(&MAC_LIMIT)?),
     },
 ];
 

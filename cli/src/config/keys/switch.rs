@@ -43,7 +43,7 @@ pub(crate) static KEYS: [Key<SwitchConfig>; 6] = [
         default: "300",
         help: "how long an address that is not seen stays in the FDB; 0 is for ever",
         set: |switch, given| {
-            switch.config.bridge.ageing = ageing(given)?;
+            switch.bridge.ageing = ageing(given)?;
             Ok(())
         },
     },
@@ -99,7 +99,7 @@ pub(crate) static KEYS: [Key<SwitchConfig>; 6] = [
         help: "frames to 01-80-C2-00-00-00 to -0F: \"transparent\" relays all but MAC pause, \
                \"standard\" none",
         set: |switch, given| {
-            switch.config.bridge.l2cp = match L2CPS[given.choice(L2CPS)?] {
+            switch.bridge.l2cp = match L2CPS[given.choice(L2CPS)?] {
                 "standard" => L2cp::Standard,
                 _ => L2cp::Transparent,
             };

@@ -91,7 +91,7 @@ proptest! {
         let from_spec = parse_spec(&spec_of(kind, target, &keys));
         let from_file = parse_file(Path::new("f"), &file_of(kind, target, &keys));
         match (from_spec, from_file) {
-            (Ok(port), Ok(switch)) => prop_assert_eq!(&switch.config.ports, &[port]),
+            (Ok(port), Ok(switch)) => prop_assert_eq!(&switch.ports, &[port]),
             (Err(spec), Err(file)) => prop_assert_eq!(spec.why, file.why),
             (spec, file) => prop_assert!(false, "{:?}\n{:?}", spec, file),
         }
@@ -103,7 +103,7 @@ proptest! {
         for result in [
             parse_spec(&text).map(drop),
             parse_spec(&format!("a=tap,{text}")).map(drop),
-            parse_settings(std::slice::from_ref(&text)).map(drop),
+            parse_settings(std::slice::from_ref(&text), &PortRules::default()).map(drop),
             parse_frame(&text).map(drop),
             parse_file(Path::new("f"), &text).map(drop),
             parse_file(Path::new("f"), &whole).map(drop),

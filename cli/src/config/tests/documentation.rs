@@ -55,7 +55,7 @@ fn every_kind_and_key_has_its_row() {
 fn the_examples_are_right() {
     let files = blocks("toml");
     assert_eq!(files.len(), 1);
-    assert_eq!(parse_file(Path::new("lab.toml"), files[0]).unwrap().config.ports.len(), 2);
+    assert_eq!(parse_file(Path::new("lab.toml"), files[0]).unwrap().ports.len(), 2);
 
     let mut specs = 0;
     for line in blocks("text").iter().flat_map(|block| block.lines()) {

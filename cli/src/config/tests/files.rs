@@ -17,9 +17,9 @@ fn file(text: &str) -> Result<SwitchConfig, CliError> {
 }
 
 /// The port that `keys`, one a line, make.
-fn port(keys: &str) -> PortConfig<Attachment> {
+fn port(keys: &str) -> PortConfig {
     let text = format!("[[port]]\nname = \"a\"\nkind = \"tap\"\n{keys}");
-    file(&text).unwrap().config.ports.remove(0)
+    file(&text).unwrap().ports.remove(0)
 }
 
 #[test]
@@ -54,8 +54,8 @@ isolated = true
     assert_eq!(lab.name.as_deref(), Some("lab"));
     assert_eq!((lab.fdb_capacity, lab.engine), (4096, Engine::IoUring));
     assert_eq!(lab.workers, Workers::Cpus(vec![0, 1, 3]));
-    assert_eq!(lab.config.bridge, BridgeRules { ageing: 300, l2cp: L2cp::Standard });
-    let [alice, uplink] = &lab.config.ports[..] else { panic!("two ports") };
+    assert_eq!(lab.bridge, BridgeRules { ageing: 300, l2cp: L2cp::Standard });
+    let [alice, uplink] = &lab.ports[..] else { panic!("two ports") };
     assert_eq!(alice.attachment.netns, Some(Netns::Name("alice".into())));
     assert_eq!(alice.attachment.addr.len(), 2);
     assert_eq!(alice.rules.vlan, VlanMode::Access(Vid::configured(10).unwrap()));
@@ -76,7 +76,7 @@ fn an_empty_file_is_a_switch_of_defaults() {
     assert_eq!(file("").unwrap(), SwitchConfig::default());
     assert_eq!(file("# nothing\n").unwrap(), SwitchConfig::default());
     let default = SwitchConfig::default();
-    assert_eq!((default.fdb_capacity, default.config.bridge.ageing), (65_536, 300));
+    assert_eq!((default.fdb_capacity, default.bridge.ageing), (65_536, 300));
 }
 
 #[test]
@@ -108,10 +108,10 @@ fn one_value_has_several_notations() {
         file(&format!("port = [{{ name = \"a\", kind = \"fd\", target = {target} }}]")).unwrap()
     };
     assert_eq!(fd("7"), fd("\"7\""));
-    assert_eq!(fd("7").config.ports[0].attachment.kind, Kind::Fd(7));
+    assert_eq!(fd("7").ports[0].attachment.kind, Kind::Fd(7));
     let switch = |keys: &str| file(&format!("[switch]\n{keys}")).unwrap();
     assert_eq!(switch("ageing = 20"), switch("ageing = \"20s\""));
-    assert_eq!(switch("ageing = 0").config.bridge.ageing, 0);
+    assert_eq!(switch("ageing = 0").bridge.ageing, 0);
     assert_eq!(switch("workers = 2").workers, Workers::Count(2));
     assert_eq!(switch("workers = \"2\"").workers, Workers::Cpus(vec![2]));
     assert_eq!(switch("workers = \"auto\""), SwitchConfig::default());
@@ -328,7 +328,7 @@ fn as_many_ports_as_a_switch_has() {
             .collect()
     };
     let start = Instant::now();
-    assert_eq!(file(&text(MAX_PORTS)).unwrap().config.ports.len(), MAX_PORTS);
+    assert_eq!(file(&text(MAX_PORTS)).unwrap().ports.len(), MAX_PORTS);
     assert_eq!(
         told(file(&text(MAX_PORTS + 1))),
         format!("netloom: lab.toml:{}:8: more than 4096 ports", MAX_PORTS * 4 + 2)

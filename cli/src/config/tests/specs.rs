@@ -254,21 +254,19 @@ fn mistakes_in_the_keys() {
     }
 }
 
-fn settings(words: &str) -> Result<Settings, CliError> {
-    parse_settings(&words.split(' ').map(str::to_owned).collect::<Vec<_>>())
+/// What the words make of a port's rules.
+fn set(rules: &PortRules, words: &str) -> Result<PortRules, CliError> {
+    parse_settings(&words.split(' ').map(str::to_owned).collect::<Vec<_>>(), rules)
 }
 
 #[test]
 fn settings_change_what_they_name() {
     let before = PortRules { isolated: true, mac_limit: 9, ..PortRules::default() };
-    let mut rules = before.clone();
-    settings("learning=off isolated=off").unwrap().apply(&mut rules);
+    let rules = set(&before, "learning=off isolated=off").unwrap();
     assert_eq!(rules, PortRules { learning: false, isolated: false, ..before });
-    settings("isolated flood=off mcast-flood=off bcast-flood=off mac-limit=0 learning=on")
-        .unwrap()
-        .apply(&mut rules);
+    let words = "isolated flood=off mcast-flood=off bcast-flood=off mac-limit=0 learning=on";
     assert_eq!(
-        rules,
+        set(&rules, words).unwrap(),
         PortRules {
             isolated: true,
             flood: false,
@@ -281,10 +279,8 @@ fn settings_change_what_they_name() {
 
 #[test]
 fn vlan_settings_replace_the_whole_mode() {
-    let trunk = settings("trunk=10 native=7 tpid=0x88a8").unwrap();
-    let mut rules = PortRules::default();
-    trunk.apply(&mut rules);
-    settings("trunk=20").unwrap().apply(&mut rules);
+    let rules = set(&PortRules::default(), "trunk=10 native=7 tpid=0x88a8").unwrap();
+    let rules = set(&rules, "trunk=20").unwrap();
     assert_eq!(
         rules.vlan,
         VlanMode::Trunk {
@@ -293,10 +289,9 @@ fn vlan_settings_replace_the_whole_mode() {
             tpid: Tpid::Customer
         }
     );
-    settings("mac-limit=1").unwrap().apply(&mut rules);
+    let rules = set(&rules, "mac-limit=1").unwrap();
     assert!(matches!(rules.vlan, VlanMode::Trunk { .. }));
-    settings("transparent").unwrap().apply(&mut rules);
-    assert_eq!(rules.vlan, VlanMode::Transparent);
+    assert_eq!(set(&rules, "transparent").unwrap().vlan, VlanMode::Transparent);
 }
 
 #[test]
@@ -330,7 +325,7 @@ fn mistakes_in_settings() {
             ),
             ("=", "netloom: setting \"=\": \"=\" has no key\nhint: a setting is KEY[=VALUE]"),
         ],
-        settings,
+        |words| set(&PortRules::default(), words),
     );
 }
 

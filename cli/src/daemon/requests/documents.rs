@@ -2,47 +2,38 @@
 
 use std::collections::BTreeMap;
 
-use io_backends::Attachment;
 use switch_core::Switch;
-use switch_core::config::PortConfig;
 use switch_core::counters::PortTotals;
 use switch_core::explain::Explanation;
 use switch_core::vlan::Vid;
 
+use crate::config::PortConfig;
 use crate::control::api::{
     EgressDoc, ExplainDoc, FdbStatsDoc, KernelStats, PortRow, PortStats, RemovedStats, StatsDoc,
     WorkerDoc,
 };
+use crate::daemon::ports::DeviceNow;
 use crate::daemon::workers::Workers;
 
-/// What a port's device looks like at present.
-#[derive(Clone, PartialEq, Eq, Debug, Default)]
-pub(in crate::daemon) struct DeviceNow {
-    pub(in crate::daemon) fault: Option<String>,
-    pub(in crate::daemon) up: bool,
-    pub(in crate::daemon) ifname: Option<String>,
-    pub(in crate::daemon) mac: Option<String>,
-    pub(in crate::daemon) mtu: Option<u32>,
-    pub(in crate::daemon) queues: Option<u16>,
-}
-
-pub(in crate::daemon) fn port_row(port: &PortConfig<Attachment>, device: DeviceNow) -> PortRow {
-    let state = match (&device.fault, device.up) {
+pub(in crate::daemon) fn port_row(port: &PortConfig, device: DeviceNow) -> PortRow {
+    let DeviceNow { fault, up, queues, link } = device;
+    let state = match (&fault, up) {
         (Some(_), _) => "fault",
         (None, true) => "up",
         (None, false) => "down",
     };
+    let link = link.as_ref();
     PortRow {
         name: port.name.clone(),
         kind: port.attachment.kind.name().into(),
         target: port.attachment.kind.target(),
         state: state.into(),
-        fault: device.fault,
+        fault,
         netns: port.attachment.netns.as_ref().map(ToString::to_string),
-        ifname: device.ifname,
-        mac: device.mac,
-        mtu: device.mtu,
-        queues: device.queues,
+        ifname: link.map(|link| link.name.clone()),
+        mac: link.and_then(|link| link.mac).map(|mac| mac.to_string()),
+        mtu: link.map(|link| link.mtu),
+        queues,
         vlan: (&port.rules.vlan).into(),
         flags: (&port.rules).into(),
     }

@@ -1,23 +1,17 @@
 //! What a user should know about a set of ports.
 
-use io_backends::Attachment;
 use io_backends::ports::{Kind, MacvtapMode};
-use switch_core::config::PortConfig;
 use switch_core::vlan::VlanMode;
 
+use crate::config::PortConfig;
+
 /// Hints for these ports, most important first.
-pub(in crate::daemon) fn of<'p>(
-    ports: impl Iterator<Item = &'p PortConfig<Attachment>>,
-) -> Vec<String> {
-    let ports: Vec<_> = ports.collect();
-    mixed_modes(&ports)
-        .into_iter()
-        .chain(ports.iter().filter_map(|port| own_address(port)))
-        .collect()
+pub(in crate::daemon) fn of(ports: &[PortConfig]) -> Vec<String> {
+    mixed_modes(ports).into_iter().chain(ports.iter().filter_map(own_address)).collect()
 }
 
 /// Untagged traffic never crosses between transparent ports and others (rule 11).
-fn mixed_modes(ports: &[&PortConfig<Attachment>]) -> Option<String> {
+fn mixed_modes(ports: &[PortConfig]) -> Option<String> {
     let first = |wanted: fn(&VlanMode) -> bool| {
         ports.iter().find(|port| wanted(&port.rules.vlan)).map(|port| &port.name)
     };
@@ -30,7 +24,7 @@ fn mixed_modes(ports: &[&PortConfig<Attachment>]) -> Option<String> {
 }
 
 /// Only a passthru macvtap carries unicast for other addresses than its own.
-fn own_address(port: &PortConfig<Attachment>) -> Option<String> {
+fn own_address(port: &PortConfig) -> Option<String> {
     let Kind::Macvtap { mode, .. } = &port.attachment.kind else { return None };
     if *mode == MacvtapMode::Passthru {
         return None;
@@ -50,7 +44,7 @@ mod tests {
 
     fn hints(specs: &[&str]) -> Vec<String> {
         let ports: Vec<_> = specs.iter().map(|spec| parse_spec(spec).unwrap()).collect();
-        of(ports.iter())
+        of(&ports)
     }
 
     #[test]

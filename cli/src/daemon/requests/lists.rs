@@ -11,9 +11,9 @@ use switch_core::tables::{Tables, named_vids};
 use switch_core::vlan::{Vid, VlanMode};
 
 use super::documents;
+use crate::config::PortConfig;
 use crate::control::api::{FdbRow, VlanRow};
 use crate::daemon::Daemon;
-use crate::daemon::ports::Member;
 use crate::daemon::socket::Rows;
 
 /// FDB rows made at once.
@@ -28,8 +28,8 @@ const PORT: usize = 1024;
 impl Daemon {
     /// `port ls`.
     pub(super) fn port_rows(&self) -> Rows {
-        let now = |member: &Member| (member.config.clone(), member.now());
-        let ports: Vec<_> = self.members.iter().map(now).collect();
+        let now = |port: &PortConfig| Some((port.clone(), self.lives.get(&port.name)?.now()));
+        let ports: Vec<_> = self.config.ports.iter().filter_map(now).collect();
         let held = ports.len() * PORT;
         Rows::new(
             held,

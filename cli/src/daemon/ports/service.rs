@@ -1,0 +1,195 @@
+//! The one road to a port in service, and the way back.
+//!
+//! There: the device is made and opened ([`ports::attach`]), its netdev followed, the port
+//! numbered if it is new, its queues given to the workers, and only then does the switch send to
+//! it. Back: the same in reverse. What fails on the way undoes what was done before.
+
+use std::os::fd::OwnedFd;
+
+use io_backends::Attachment;
+use io_backends::host::descriptors;
+use io_backends::lab::{LinkInfo, Netns, Place, Report};
+use io_backends::ports::{self, Attached, Kind, MacvtapMode};
+use io_backends::queue::Queue;
+use switch_core::PortId;
+use switch_core::frame::Takes;
+use switch_core::port::DeviceState;
+
+use super::{Device, Lost, Netdev, Open, PortLife};
+use crate::config::PortConfig;
+use crate::daemon::Daemon;
+use crate::error::CliError;
+
+/// What is kept of a port's device that is taken away, so that it can come back as it was.
+pub(in crate::daemon) enum Aside {
+    /// It was lost before.
+    Lost(Lost),
+    /// What it was attached to, with what the kernel and the program had chosen for it.
+    Attachment(Attachment),
+    /// Its queue: the descriptor came from somebody else and can't be opened again.
+    Queue(Queue),
+}
+
+impl Daemon {
+    /// Puts a port into service: a new one, or one without device. `sent` is an `fd` port's
+    /// descriptor that came with the request.
+    ///
+    /// # Errors
+    /// When the host lacks what the port needs; then nothing has changed.
+    pub(in crate::daemon) fn attach(
+        &mut self,
+        port: &PortConfig,
+        sent: Option<OwnedFd>,
+    ) -> Result<(), CliError> {
+        let mark = self.journal.mark();
+        let others = self.lives.keys().filter(|name| **name != port.name).count();
+        let most = self.workers.queues(others);
+        let made = ports::attach(&mut self.journal, &port.name, &port.attachment, most, sent)?;
+        self.open(port, made).map_err(|error| match self.journal.undo_since(mark).kept.first() {
+            Some(left) => error.hint(format!("left behind: {left}")),
+            None => error,
+        })
+    }
+
+    /// Puts an open device into service; on an error its queues are closed.
+    fn open(&mut self, port: &PortConfig, made: Attached) -> Result<(), CliError> {
+        let Attached { queues, guard, takes, netdev } = made;
+        let _others_need_some = descriptors::leave_some();
+        let count = queues.len() as u16;
+        let follow =
+            |(place, link): (Place, LinkInfo)| Netdev::follow(&mut self.watch, &place, link.index);
+        let netdev = netdev.map(follow).transpose()?;
+        let device = Device::Open(Open { takes, queues: count, guard, netdev });
+        let id = match self.give_to_workers(port, queues) {
+            Ok(id) => id,
+            Err(error) => {
+                self.unfollow(&device);
+                return Err(error);
+            }
+        };
+        let life = PortLife { id, device };
+        self.switch.set_device(id, life.state());
+        self.lives.insert(port.name.clone(), life);
+        self.await_crossing();
+        // Announcements from before it was followed are old news.
+        self.follow_links();
+        Ok(())
+    }
+
+    /// Lets the workers read a port's queues; a new port gets its number. Nothing is sent to it yet.
+    fn give_to_workers(
+        &mut self,
+        port: &PortConfig,
+        queues: Vec<Queue>,
+    ) -> Result<PortId, CliError> {
+        if let Some(life) = self.lives.get(&port.name) {
+            return self.workers.add(life.id, queues).map(|()| life.id);
+        }
+        let silent = DeviceState { up: false, mtu: 0, takes: Takes::NOTHING };
+        let id = self.switch.add_port(&port.name, port.rules.clone(), silent).map_err(|_| {
+            let why = "a switch has at most 4096 ports, with those that a change takes away";
+            CliError::failed(format!("port {}", port.name), why)
+        })?;
+        self.workers.add(id, queues).map(|()| id).inspect_err(|_| {
+            self.switch.remove_port(id);
+            self.await_crossing();
+        })
+    }
+
+    /// Takes a port's device out of service and away. What brings it back, and what was undone on
+    /// the host; `None` when there is no such port.
+    pub(in crate::daemon) fn detach(&mut self, port: &PortConfig) -> Option<(Aside, Report)> {
+        let life = self.lives.get_mut(&port.name)?;
+        let open = match std::mem::replace(&mut life.device, Device::Lost(Lost::on_purpose())) {
+            Device::Lost(lost) => return Some((Aside::Lost(lost), Report::default())),
+            Device::Open(open) => open,
+        };
+        let attachment = as_it_is(&port.attachment, &open);
+        let queue = self.take_from_workers(&port.name, Device::Open(open));
+        let aside = match (&port.attachment.kind, queue) {
+            (Kind::Fd(_), Some(queue)) => Aside::Queue(queue),
+            _ => Aside::Attachment(attachment),
+        };
+        Some((aside, self.journal.undo_netdevs(&port.name)))
+    }
+
+    /// Brings a detached port's device back as it was. Where that fails, the port is lost, and
+    /// tried again like any lost port.
+    ///
+    /// # Errors
+    /// When the host no longer has what it needs.
+    pub(in crate::daemon) fn put_back(
+        &mut self,
+        port: &PortConfig,
+        aside: Aside,
+    ) -> Result<(), CliError> {
+        let back = match aside {
+            Aside::Lost(lost) => {
+                if let Some(life) = self.lives.get_mut(&port.name) {
+                    life.device = Device::Lost(lost);
+                }
+                return Ok(());
+            }
+            Aside::Attachment(attachment) => {
+                self.attach(&PortConfig { attachment, ..port.clone() }, None)
+            }
+            Aside::Queue(queue) => {
+                let made = ports::adopt_again(queue).map_err(CliError::from);
+                made.and_then(|made| self.open(port, made))
+            }
+        };
+        back.inspect_err(|error| self.give_up_for_now(port, error))
+    }
+
+    /// Forgets a port without device, and what was made for it on the host.
+    pub(in crate::daemon) fn forget(&mut self, name: &str) -> Report {
+        let Some(life) = self.lives.remove(name) else { return Report::default() };
+        self.switch.remove_port(life.id);
+        self.await_crossing();
+        self.journal.undo_port(name)
+    }
+
+    /// Gives up the namespaces that a port was in before.
+    pub(in crate::daemon) fn release(&mut self, port: &PortConfig) -> Report {
+        let needed = match &port.attachment.netns {
+            Some(Netns::Name(name)) => Some(name.as_str()),
+            Some(Netns::Path(_)) | None => None,
+        };
+        self.journal.release_claims(&port.name, needed)
+    }
+
+    /// Takes out of service the device that a port had until now: nothing is sent to it, and no
+    /// worker has it. One of its queues, still open.
+    pub(super) fn take_from_workers(&mut self, name: &str, device: Device) -> Option<Queue> {
+        self.unfollow(&device);
+        drop(device);
+        let life = self.lives.get(name)?;
+        let id = life.id;
+        self.switch.set_device(id, life.state());
+        self.await_crossing();
+        self.workers.remove(id)
+    }
+}
+
+/// The attachment with what was chosen for it: the netdev comes back with the same address, under
+/// the same name and with as many queues.
+fn as_it_is(attachment: &Attachment, open: &Open) -> Attachment {
+    let mut attachment = attachment.clone();
+    attachment.queues = Some(open.queues);
+    let Some(netdev) = &open.netdev else { return attachment };
+    let (is_tap, has_own_mac) = match &attachment.kind {
+        // It has the address that it had before it was borrowed.
+        Kind::Tap { existing, .. } => (true, !existing),
+        // In passthru mode it has the lower netdev's.
+        Kind::Macvtap { mode, .. } => (false, *mode != MacvtapMode::Passthru),
+        Kind::Fd(_) => return attachment,
+    };
+    if has_own_mac {
+        attachment.mac = netdev.link.mac;
+    }
+    // Without a namespace a TAP is called what the target says.
+    if !is_tap || attachment.netns.is_some() {
+        attachment.ifname = Some(netdev.link.name.clone());
+    }
+    attachment
+}
