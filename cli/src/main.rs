@@ -3,23 +3,24 @@
 use std::panic::{self, AssertUnwindSafe, PanicHookInfo};
 use std::process::ExitCode;
 
+use io_backends::{Error, ErrorKind};
 use netloom::args::completion;
 use netloom::args::{self, Stop};
 use netloom::commands;
-use netloom::error::{CliError, Color, FAILED};
+use netloom::error::{self, Color};
 
 fn main() -> ExitCode {
     panic::set_hook(Box::new(own_up));
-    panic::catch_unwind(AssertUnwindSafe(run)).unwrap_or(ExitCode::from(FAILED))
+    panic::catch_unwind(AssertUnwindSafe(run)).unwrap_or(ExitCode::from(ErrorKind::Failed.exit()))
 }
 
 /// Tells of a panic in the form of every other error.
 fn own_up(panic: &PanicHookInfo<'_>) {
     let place = panic.location().map(ToString::to_string).unwrap_or_default();
     let why = panic.payload_as_str().unwrap_or("no reason given");
-    CliError::failed("a mistake in Netloom", format!("{why} ({place})"))
-        .hint("please report it, with what you did")
-        .print(false, Color::Never);
+    let error = Error::failed("a mistake in Netloom", format!("{why} ({place})"))
+        .hint("please report it, with what you did");
+    error::print(&error, false, Color::Never);
 }
 
 fn run() -> ExitCode {
@@ -37,6 +38,6 @@ fn run() -> ExitCode {
         }
         Err(Stop::Mistake { error, json, color }) => (error, json, color),
     };
-    error.print(json, color);
-    ExitCode::from(error.exit)
+    error::print(&error, json, color);
+    ExitCode::from(error.kind.exit())
 }

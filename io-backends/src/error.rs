@@ -3,21 +3,68 @@
 use std::fmt;
 use std::io;
 
+use serde::{Deserialize, Serialize};
+
 /// What a failure means for the caller.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default, Serialize, Deserialize)]
+#[serde(into = "u8", from = "u8")]
 pub enum ErrorKind {
     /// The operation failed; the host is as it was.
+    #[default]
     Failed,
-    /// A privilege is missing.
-    Privilege,
+    /// The same: somebody else has the name.
+    Taken,
+    /// What a user wrote is wrong; nothing was touched.
+    Usage,
     /// A name that does not exist.
     Unknown,
+    /// A privilege is missing.
+    Privilege,
+    /// There is no such command to run.
+    NoCommand,
+    /// A command that can't be run.
+    NotRunnable,
+}
+
+impl ErrorKind {
+    /// The exit status of a program that ends with it. 126 and 127 are what shells give.
+    pub const fn exit(self) -> u8 {
+        match self {
+            ErrorKind::Failed | ErrorKind::Taken => 1,
+            ErrorKind::Usage => 2,
+            ErrorKind::Unknown => 3,
+            ErrorKind::Privilege => 4,
+            ErrorKind::NotRunnable => 126,
+            ErrorKind::NoCommand => 127,
+        }
+    }
+}
+
+impl From<ErrorKind> for u8 {
+    fn from(kind: ErrorKind) -> u8 {
+        kind.exit()
+    }
+}
+
+impl From<u8> for ErrorKind {
+    /// What an exit status means; one that is none of these is a failure.
+    fn from(exit: u8) -> ErrorKind {
+        match exit {
+            2 => ErrorKind::Usage,
+            3 => ErrorKind::Unknown,
+            4 => ErrorKind::Privilege,
+            126 => ErrorKind::NotRunnable,
+            127 => ErrorKind::NoCommand,
+            _ => ErrorKind::Failed,
+        }
+    }
 }
 
 /// An error that names the thing, the reason and, where there is one, the remedy.
-#[derive(Clone, PartialEq, Eq, Debug)]
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
 pub struct Error {
     /// What the failure means.
+    #[serde(rename = "exit", default)]
     pub kind: ErrorKind,
     /// The thing: a port, netdev, namespace or file.
     pub what: String,
@@ -28,9 +75,24 @@ pub struct Error {
 }
 
 impl Error {
+    /// An error of this kind without a remedy.
+    pub fn new(kind: ErrorKind, what: impl Into<String>, why: impl Into<String>) -> Error {
+        Error { kind, what: what.into(), why: why.into(), hint: None }
+    }
+
     /// A failed operation on `what`.
     pub fn failed(what: impl Into<String>, why: impl Into<String>) -> Error {
-        Error { kind: ErrorKind::Failed, what: what.into(), why: why.into(), hint: None }
+        Error::new(ErrorKind::Failed, what, why)
+    }
+
+    /// What a user wrote about `what` is wrong.
+    pub fn usage(what: impl Into<String>, why: impl Into<String>) -> Error {
+        Error::new(ErrorKind::Usage, what, why)
+    }
+
+    /// `what` is a name that does not exist.
+    pub fn unknown(what: impl Into<String>, why: impl Into<String>) -> Error {
+        Error::new(ErrorKind::Unknown, what, why)
     }
 
     /// A failed system call: EPERM and EACCES become [`ErrorKind::Privilege`]
@@ -94,3 +156,18 @@ impl fmt::Display for Error {
 }
 
 impl std::error::Error for Error {}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_kind_is_its_exit_status_on_the_wire() {
+        let error = Error::unknown("switch x", "there is no such switch").hint("y");
+        let text = serde_json::to_string(&error).unwrap();
+        assert!(text.starts_with(r#"{"exit":3,"what":"switch x""#), "{text}");
+        assert_eq!(serde_json::from_str::<Error>(&text).unwrap(), error);
+        let without: Error = serde_json::from_str(r#"{"what":"a","why":"b"}"#).unwrap();
+        assert_eq!(without, Error::failed("a", "b"));
+    }
+}

@@ -1,7 +1,10 @@
 //! What the command line takes, and how its mistakes are told.
 
+use io_backends::ErrorKind;
+
 use super::*;
 use crate::args::help::GROUPS;
+use crate::error;
 
 fn words(line: &[&str]) -> Vec<OsString> {
     std::iter::once("netloom").chain(line.iter().copied()).map(OsString::from).collect()
@@ -16,8 +19,8 @@ fn read(line: &str) -> Cli {
 fn told(line: &[&str]) -> String {
     match parse(&words(line)) {
         Err(Stop::Mistake { error, json, .. }) => {
-            assert_eq!(error.exit, crate::error::USAGE);
-            let text = if json { error.to_json() } else { error.to_text(false) };
+            assert_eq!(error.kind, ErrorKind::Usage);
+            let text = if json { error::as_json(&error) } else { error::as_text(&error, false) };
             text.trim_end().to_owned()
         }
         other => panic!("{line:?}: {other:?}"),

@@ -56,7 +56,7 @@ impl Program for ThisProgram {
     fn up(&self, switches: &Path, name: &str, file: &Path) -> Result<(), Error> {
         let mut command = subprocess::netloom(["up", "--detach", "--name", name]);
         command.arg(file).env("NETLOOM_RUN_DIR", switches);
-        Ok(subprocess::finish(BENCH, command, PATIENCE)?)
+        subprocess::finish(BENCH, command, PATIENCE)
     }
 
     fn add_port(&self, switches: &Path, name: &str, spec: &str) -> Result<(), Error> {

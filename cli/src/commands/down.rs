@@ -2,13 +2,15 @@
 
 use io_backends::lab::Journal;
 
+use io_backends::ErrorKind;
+
 use crate::args::{Down, Global};
 use crate::control::api::{Changed, Request};
 use crate::control::change::{Action, Change, Thing};
 use crate::control::client::{Client, dies};
 use crate::control::rundir::{self, RunDir, State};
 use crate::daemon;
-use crate::error::{CliError, UNKNOWN};
+use crate::error::CliError;
 use crate::output;
 
 /// Stops switches and removes what they made; cleans up after killed ones.
@@ -86,7 +88,7 @@ fn stop(dir: &RunDir, state: State) -> Result<Changed, CliError> {
     match (answer, state) {
         (Err(_), _) if dies(dir) => clean_up(dir),
         // It lives, but somebody removed its socket.
-        (Err(error), State::Running(pid)) if error.exit == UNKNOWN && pid != 0 => {
+        (Err(error), State::Running(pid)) if error.kind == ErrorKind::Unknown && pid != 0 => {
             Err(CliError::failed(error.what, error.why)
                 .hint(format!("`kill {pid}` stops it, and it removes what it made")))
         }
@@ -103,7 +105,7 @@ fn clean_up(dir: &RunDir) -> Result<Changed, CliError> {
         hints = daemon::leftovers(&report);
         changed.extend(report.undone.into_iter().map(Change::from));
         if let Some(error) = report.kept.into_iter().next() {
-            return Err(CliError::from(error));
+            return Err(error);
         }
     }
     dir.remove()?;

@@ -1,6 +1,6 @@
 //! `netloom exec NETNS -- CMD...`.
 
-use io_backends::lab::{self, NotRun};
+use io_backends::lab;
 
 use crate::args::Exec;
 use crate::config::netns;
@@ -21,9 +21,5 @@ pub(super) fn run(exec: &Exec) -> Result<(), CliError> {
     let Some((command, arguments)) = exec.command.split_first() else {
         return Err(CliError::usage("CMD", "is missing"));
     };
-    match lab::exec(&namespace, command, arguments) {
-        Ok(never) => match never {},
-        Err(NotRun::Namespace(error)) => Err(error.into()),
-        Err(NotRun::Command(error, exit)) => Err(CliError { exit, ..error.into() }),
-    }
+    match lab::exec(&namespace, command, arguments)? {}
 }

@@ -102,7 +102,7 @@ mod tests {
             (1_000_000, "is not open"),
         ] {
             let error = inherited(number).unwrap_err();
-            assert_eq!((error.exit, error.what), (1, format!("fd {number}")));
+            assert_eq!((error.kind.exit(), error.what), (1, format!("fd {number}")));
             assert_eq!(error.why, why);
             assert!(error.hint.is_some(), "{number}");
         }

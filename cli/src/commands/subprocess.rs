@@ -9,6 +9,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
 use std::time::{Duration, Instant};
 
+use io_backends::ErrorKind;
 use io_backends::error::describe;
 use rustix::process::{Pid, Signal, kill_process};
 use rustix::thread::{CapabilitySet, capabilities};
@@ -16,7 +17,7 @@ use serde::Deserialize;
 use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM};
 
 use crate::control::rundir::{RunDir, State};
-use crate::error::{CliError, FAILED, PRIVILEGE};
+use crate::error::CliError;
 
 const LOOK: Duration = Duration::from_millis(5);
 
@@ -53,7 +54,8 @@ pub(crate) fn needs(
         return Ok(());
     }
     let why = format!("needs {} {something}", missing.join(", "));
-    Err(CliError::new(PRIVILEGE, what, why).hint(format!("run it as root: sudo netloom {what}")))
+    Err(CliError::new(ErrorKind::Privilege, what, why)
+        .hint(format!("run it as root: sudo netloom {what}")))
 }
 
 /// This program with other arguments. Ctrl-C is for the caller alone, which then removes everything.
@@ -117,25 +119,19 @@ pub(crate) fn take_down(
 /// What the program says on standard error under `--json`.
 #[derive(Deserialize)]
 struct Told {
-    error: Reason,
-}
-
-#[derive(Deserialize)]
-struct Reason {
-    what: String,
-    why: String,
-    hint: Option<String>,
+    error: CliError,
 }
 
 fn reason(what: &str, child: &mut Child, exit: Option<i32>) -> CliError {
-    let exit = exit.and_then(|code| u8::try_from(code).ok()).unwrap_or(FAILED);
+    let kind = exit.and_then(|code| u8::try_from(code).ok()).map(ErrorKind::from);
+    let kind = kind.unwrap_or_default();
     let mut text = String::new();
     if let Some(stderr) = &mut child.stderr {
         // An unreadable reason is as good as none.
         let _ = stderr.read_to_string(&mut text);
     }
     match serde_json::from_str(text.trim()) {
-        Ok(Told { error: Reason { what, why, hint } }) => CliError { exit, what, why, hint },
-        Err(_) => CliError::new(exit, what, "the switch could not be started or stopped"),
+        Ok(Told { error }) => CliError { kind, ..error },
+        Err(_) => CliError::new(kind, what, "the switch could not be started or stopped"),
     }
 }

@@ -5,7 +5,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::args::{Global, Up};
 use crate::config::{self, SwitchConfig};
-use crate::control::api::{Changed, Failure, Request};
+use crate::control::api::{Changed, Request};
 use crate::control::client::Client;
 use crate::control::rundir::RunDir;
 use crate::daemon::Daemon;
@@ -16,7 +16,7 @@ use crate::output;
 #[derive(Debug, Serialize, Deserialize)]
 enum Word {
     Ready(Changed),
-    Failed(Failure),
+    Failed(CliError),
 }
 
 /// Starts a switch and serves until it is told to stop, or leaves it in the background.
@@ -77,7 +77,7 @@ fn detach(global: &Global, name: &str, config: &SwitchConfig) -> Result<(), CliE
             // Nothing of it is left when its user hears of the failure.
             foreground.end();
             Err(match word {
-                Ok(Word::Failed(failure)) => failure.into(),
+                Ok(Word::Failed(failure)) => failure,
                 _ => CliError::failed(what, "it died while it started").hint(format!(
                     "{} may say more; `netloom down {name}` removes what is left",
                     RunDir::of(name).log().display()
@@ -106,6 +106,6 @@ fn serve(background: Background, name: &str, config: &SwitchConfig) {
             say(&Word::Ready(daemon.report()));
             daemon.serve();
         }
-        Err(error) => say(&Word::Failed(error.into())),
+        Err(error) => say(&Word::Failed(error)),
     }
 }

@@ -5,6 +5,7 @@ use std::fs::File;
 use std::io::{self, Read};
 use std::path::Path;
 
+use io_backends::ErrorKind;
 use io_backends::error::describe;
 use toml::Spanned;
 use toml::de::{DeTable, DeValue};
@@ -18,7 +19,7 @@ use super::keys::unknown;
 use super::nearest::likely;
 use super::value::{Given, Mistake, Value, quoted};
 use super::{PortConfig, SwitchConfig};
-use crate::error::{CliError, PRIVILEGE};
+use crate::error::CliError;
 
 /// Far more than the largest configuration; a file beyond it is something else.
 const LARGEST: u64 = 16 << 20;
@@ -33,7 +34,7 @@ pub fn load(path: &Path) -> Result<SwitchConfig, CliError> {
     let what = path.display().to_string();
     let bytes = read(path).map_err(|error| match error.kind() {
         io::ErrorKind::PermissionDenied => {
-            CliError::new(PRIVILEGE, &what, "needs permission to read the file")
+            CliError::new(ErrorKind::Privilege, &what, "needs permission to read the file")
                 .hint("run it as the file's owner or as root")
         }
         _ => CliError::usage(&what, describe(&error)),

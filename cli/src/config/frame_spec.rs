@@ -183,7 +183,7 @@ mod tests {
             ),
         ] {
             let error = parse_frame(text).unwrap_err();
-            assert_eq!((error.exit, error.to_string().as_str()), (2, message));
+            assert_eq!((error.kind.exit(), error.to_string().as_str()), (2, message));
         }
         assert!(parse_frame(&"00".repeat(MAX_FRAME + 1)).is_err());
         for vlan in ["", ".", "1.", ".1", "1.8", "1.1.1", "-1", "1.256", "65536"] {

@@ -174,12 +174,12 @@ mod tests {
     fn an_illegal_name_is_refused() {
         let error = switch_name(None, None, Some(Path::new("x/my lab.toml"))).unwrap_err();
         assert_eq!(
-            error.to_text(false),
+            crate::error::as_text(&error, false),
             "netloom: x/my lab.toml: its stem \"my lab\" cannot name the switch\n\
              hint: give the switch a name with --name\n"
         );
         let error = switch_name(Some("-x"), None, None).unwrap_err();
-        assert_eq!((error.exit, error.what.as_str()), (2, "switch \"-x\""));
+        assert_eq!((error.kind.exit(), error.what.as_str()), (2, "switch \"-x\""));
     }
 
     #[test]

@@ -20,7 +20,7 @@ const FORM: &str = "a port is NAME=KIND[:TARGET][,KEY[=VALUE]]...";
 /// ```
 /// let port = netloom::config::parse_spec("alice=tap,netns=alice,access=10").unwrap();
 /// assert_eq!(port.name, "alice");
-/// assert_eq!(netloom::config::parse_spec("alice=tap,acess=10").unwrap_err().exit, 2);
+/// assert_eq!(netloom::config::parse_spec("alice=tap,acess=10").unwrap_err().kind.exit(), 2);
 /// ```
 ///
 /// # Errors

@@ -74,7 +74,7 @@ pub enum Reply {
     /// The document asked for.
     Done(serde_json::Value),
     /// Why not; nothing has changed.
-    Failed(Failure),
+    Failed(CliError),
 }
 
 impl Reply {
@@ -82,27 +82,6 @@ impl Reply {
     pub fn done(changed: &Changed) -> Reply {
         // These documents hold nothing that JSON cannot say.
         Reply::Done(serde_json::to_value(changed).unwrap_or_default())
-    }
-}
-
-/// A failure on its way to the user.
-#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
-pub struct Failure {
-    pub exit: u8,
-    pub what: String,
-    pub why: String,
-    pub hint: Option<String>,
-}
-
-impl From<CliError> for Failure {
-    fn from(CliError { exit, what, why, hint }: CliError) -> Failure {
-        Failure { exit, what, why, hint }
-    }
-}
-
-impl From<Failure> for CliError {
-    fn from(Failure { exit, what, why, hint }: Failure) -> CliError {
-        CliError { exit, what, why, hint }
     }
 }
 

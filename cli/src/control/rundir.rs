@@ -208,7 +208,7 @@ mod tests {
         };
         assert_eq!(under(107).check_socket(), Ok(()));
         let error = under(108).check_socket().unwrap_err();
-        assert_eq!((error.exit, error.what), (1, under(108).socket().display().to_string()));
+        assert_eq!((error.kind.exit(), error.what), (1, under(108).socket().display().to_string()));
         assert!(error.why.contains("at most 107 bytes, this one 108"), "{}", error.why);
         assert!(error.hint.unwrap().contains("NETLOOM_RUN_DIR"));
         // What listening takes and refuses.

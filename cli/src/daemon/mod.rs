@@ -19,6 +19,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use crossbeam::channel::{Receiver, unbounded};
+use io_backends::ErrorKind;
 use io_backends::host::descriptors;
 use io_backends::lab::{Journal, LinkWatch, Report};
 use mio::unix::SourceFd;
@@ -28,11 +29,11 @@ use switch_core::fdb::Seed;
 use switch_core::{PortId, Switch};
 
 use crate::config::{SwitchConfig, changes};
-use crate::control::api::{Changed, Failure, Reply};
+use crate::control::api::{Changed, Reply};
 use crate::control::change::{Action, Change, Thing};
 use crate::control::client::dies;
 use crate::control::rundir::{self, RunDir};
-use crate::error::{CliError, PRIVILEGE};
+use crate::error::CliError;
 
 pub use requests::leftovers;
 
@@ -240,7 +241,7 @@ impl Daemon {
             Ok(Answer::Document(document)) => Reply::Done(document),
             Err(error) => {
                 self.log.line(&format!("refused: {error}"));
-                Reply::Failed(Failure::from(error))
+                Reply::Failed(error)
             }
         };
         self.server.reply(client, &reply);
@@ -309,10 +310,9 @@ fn open_journal(dir: &RunDir) -> Result<Journal, CliError> {
     // One of this name that was just killed may still be on its way out.
     let opened = open().or_else(|error| if dies(dir) { open() } else { Err(error) });
     opened.map_err(|error| {
-        let error = CliError::from(error);
         match dir.state() {
             // The remedy is known, and it is not another directory.
-            _ if error.exit != PRIVILEGE && error.hint.is_some() => error,
+            _ if error.kind != ErrorKind::Privilege && error.hint.is_some() => error,
             Some(rundir::State::Running(_)) => {
                 let name = dir.name();
                 error.hint(format!("`netloom down {name}` stops it; --name takes another name"))

@@ -116,10 +116,9 @@ impl Workers {
     pub(super) fn add(&self, id: PortId, queues: Vec<Queue>) -> Result<(), CliError> {
         let shares = share_out(id, queues, self.runners.len())?;
         let mut given = self.runners.iter().zip(shares);
-        given.try_for_each(|(runner, share)| runner.add(id, share)).map_err(|error| {
-            drop(self.remove(id));
-            CliError::from(error)
-        })
+        given
+            .try_for_each(|(runner, share)| runner.add(id, share))
+            .inspect_err(|_| drop(self.remove(id)))
     }
 
     /// Takes a port from every worker. One of its queues is still open; the others are closed.

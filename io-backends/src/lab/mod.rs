@@ -26,5 +26,5 @@ pub use journal::{Entry, Found, Journal, Left, Mark, NetdevEnd, Report, Undone, 
 pub use netlink::{
     LinkEvent, LinkInfo, LinkWatch, Links, Wanted, Watched, move_netdev, valid_name,
 };
-pub use netns::{Netns, NotRun, NsIdentity, exec, macvtap_device};
+pub use netns::{Netns, NsIdentity, exec, macvtap_device};
 pub use place::Place;

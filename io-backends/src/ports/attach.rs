@@ -13,7 +13,7 @@ use switch_core::frame::Takes;
 
 use super::{fd, macvtap, tap};
 use crate::bpf::steer;
-use crate::error::Error;
+use crate::error::{Error, ErrorKind};
 use crate::host::descriptors;
 use crate::lab::{Journal, LinkInfo, Netns, Place, Wanted, macvtap_device, move_netdev, netns};
 use crate::ports::{Attachment, Kind, MacvtapMode};
@@ -153,7 +153,8 @@ impl Steps<'_> {
         let taken = Place::Here.links(|links| links.find(name))?.is_some();
         if taken {
             let what = format!("netdev {name}");
-            return Err(Error::failed(what, "a netdev of that name is already there")
+            let why = "a netdev of that name is already there";
+            return Err(Error::new(ErrorKind::Taken, what, why)
                 .hint("give the port another target, as in NAME=tap:TARGET, or say `existing`"));
         }
         self.enter()?;
@@ -239,7 +240,7 @@ impl Steps<'_> {
                     return Err(error);
                 }
                 // Made-up names of a process that had this number before may still be there.
-                Err(error) if error.why.contains("already there") => tries += 1,
+                Err(error) if error.kind == ErrorKind::Taken => tries += 1,
                 Err(error) => return Err(error),
             }
         }

@@ -41,5 +41,5 @@ pub(super) fn run(lab: &Lab) -> Result<Pings, CliError> {
 }
 
 fn broken(errno: Errno) -> CliError {
-    io_backends::Error::system("ping", &errno.into(), "a group in net.ipv4.ping_group_range").into()
+    io_backends::Error::system("ping", &errno.into(), "a group in net.ipv4.ping_group_range")
 }

@@ -160,7 +160,7 @@ fn what_is_made_at_start_is_refused_by_name() {
         ..SwitchConfig::default()
     };
     let error = CliError::from(plan(&now, &wanted).unwrap_err());
-    assert_eq!((error.exit, &*error.what), (1, "name, fdb-capacity, workers and engine"));
+    assert_eq!((error.kind.exit(), &*error.what), (1, "name, fdb-capacity, workers and engine"));
     // A configuration without a name is anybody's.
     let wanted = SwitchConfig { name: None, ..now.clone() };
     assert_eq!(plan(&now, &wanted), Ok(vec![]));

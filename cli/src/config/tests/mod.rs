@@ -10,8 +10,8 @@ use super::*;
 /// How a mistake is told, on lines without their ends.
 fn told<T: std::fmt::Debug>(result: Result<T, CliError>) -> String {
     let error = result.unwrap_err();
-    assert_eq!(error.exit, crate::error::USAGE);
-    error.to_text(false).trim_end().to_owned()
+    assert_eq!(error.kind, io_backends::ErrorKind::Usage);
+    crate::error::as_text(&error, false).trim_end().to_owned()
 }
 
 /// The table of mistakes in `cases`, each `input`, then what is told of it.

@@ -7,6 +7,7 @@ use std::os::unix::net::UnixStream;
 use std::thread;
 use std::time::{Duration, Instant};
 
+use io_backends::ErrorKind;
 use io_backends::error::describe;
 use rustix::net::{
     AddressFamily, SendAncillaryBuffer, SendAncillaryMessage, SendFlags, SocketAddrUnix,
@@ -16,9 +17,9 @@ use rustix::net::{
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
 
-use crate::control::api::{Failure, FdbRow, Hello, LONGEST_LINE, Request, VERSION};
+use crate::control::api::{FdbRow, Hello, LONGEST_LINE, Request, VERSION};
 use crate::control::rundir::{RunDir, State};
-use crate::error::{CliError, PRIVILEGE};
+use crate::error::CliError;
 
 /// How long a switch may be silent before an answer; making a port of many queues takes a
 /// second, and one that takes thousands away gives signs of life meanwhile.
@@ -99,7 +100,7 @@ impl Client {
         let line = self.line()?;
         match serde_json::from_slice(&line) {
             Ok(Answer::Done(document)) => Ok(document),
-            Ok(Answer::Failed(failure)) => Err(failure.into()),
+            Ok(Answer::Failed(failure)) => Err(failure),
             Err(_) => Err(self
                 .failed("its answer makes no sense to this program")
                 .hint("is it another version of Netloom? stop it and start it again")),
@@ -174,7 +175,7 @@ pub fn dies(dir: &RunDir) -> bool {
         };
         if !is_exiting(pid) {
             let answer = Client::connect_within(dir, LOOK);
-            let lives = answer.map_or_else(|error| error.exit == PRIVILEGE, |_| true);
+            let lives = answer.map_or_else(|error| error.kind == ErrorKind::Privilege, |_| true);
             if lives || Instant::now() >= deadline {
                 return false;
             }
@@ -197,7 +198,7 @@ fn is_exiting(pid: u32) -> bool {
 #[serde(rename_all = "snake_case")]
 enum Answer<T> {
     Done(T),
-    Failed(Failure),
+    Failed(CliError),
 }
 
 fn open(dir: &RunDir, patience: Duration) -> io::Result<UnixStream> {
@@ -228,7 +229,7 @@ fn unreachable_socket(dir: &RunDir, error: &io::Error) -> CliError {
     let socket = dir.socket().display().to_string();
     match error.kind() {
         io::ErrorKind::PermissionDenied => {
-            CliError::new(PRIVILEGE, socket, "needs permission to read and write it")
+            CliError::new(ErrorKind::Privilege, socket, "needs permission to read and write it")
                 .hint("run it as the switch's user or as root")
         }
         io::ErrorKind::ConnectionRefused | io::ErrorKind::NotFound => {

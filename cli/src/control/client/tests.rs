@@ -40,16 +40,12 @@ fn a_question_and_its_answer() {
 
 #[test]
 fn what_the_switch_says_is_the_error() {
-    let failure = Failure {
-        exit: 3,
-        what: "port x".into(),
-        why: "there is no such port".into(),
-        hint: Some("`netloom port ls` lists them".into()),
-    };
+    let failure =
+        CliError::unknown("port x", "there is no such port").hint("`netloom port ls` lists them");
     let line = serde_json::to_string(&Reply::Failed(failure.clone())).unwrap() + "\n";
     let (client, _switch) = client(&[HELLO, &line]);
     let error = client.unwrap().ask::<Value>(&Request::Ports {}).unwrap_err();
-    assert_eq!(Failure::from(error), failure);
+    assert_eq!(error, failure);
 }
 
 #[test]
@@ -68,7 +64,7 @@ fn documents_are_what_the_daemon_sends() {
 fn another_version_is_refused_with_both_numbers() {
     let (client, _switch) = client(&["{\"netloom\":2}\n"]);
     let error = client.unwrap_err();
-    assert_eq!((error.exit, error.what.as_str()), (1, "switch lab"));
+    assert_eq!((error.kind.exit(), error.what.as_str()), (1, "switch lab"));
     assert!(error.why.contains("version 2") && error.why.contains("version 1"), "{error}");
     assert!(error.hint.is_some());
 }
@@ -87,7 +83,7 @@ fn a_broken_off_conversation_is_said_so() {
     for half in ["", "{\"done\":"] {
         let (client, _switch) = client(&[HELLO, half]);
         let error = client.unwrap().ask::<Value>(&Request::Fdb {}).unwrap_err();
-        assert_eq!((error.exit, error.why.as_str()), (1, "it ended without an answer"));
+        assert_eq!((error.kind.exit(), error.why.as_str()), (1, "it ended without an answer"));
     }
 }
 

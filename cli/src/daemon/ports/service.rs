@@ -134,7 +134,7 @@ impl Daemon {
                 self.attach(&PortConfig { attachment, ..port.clone() }, None)
             }
             Aside::Queue(queue) => {
-                let made = ports::adopt_again(queue).map_err(CliError::from);
+                let made = ports::adopt_again(queue);
                 made.and_then(|made| self.open(port, made))
             }
         };

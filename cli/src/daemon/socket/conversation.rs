@@ -9,7 +9,7 @@ use mio::net::UnixStream;
 use rustix::net::{RecvAncillaryBuffer, RecvAncillaryMessage, RecvFlags, ReturnFlags, recvmsg};
 
 use super::outgoing::{Outgoing, Rows, Sent};
-use crate::control::api::{Failure, Hello, Reply, Request, VERSION};
+use crate::control::api::{Hello, Reply, Request, VERSION};
 use crate::control::incoming::{Heard, Incoming};
 use crate::error::CliError;
 
@@ -169,7 +169,7 @@ impl Conversation {
             self.outgoing.queue(&Hello { netloom: VERSION });
         }
         let failure = CliError::failed("control socket", why);
-        self.outgoing.queue(&Reply::Failed(Failure::from(failure)));
+        self.outgoing.queue(&Reply::Failed(failure));
         self.descriptor = None;
         self.ends = true;
     }

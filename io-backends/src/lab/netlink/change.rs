@@ -10,8 +10,8 @@ use rustix::io::Errno;
 use switch_core::Mac;
 
 use super::link::{LinkInfo, Links, numbered, valid_name};
-use crate::Error;
 use crate::ports::MacvtapMode;
+use crate::{Error, ErrorKind};
 
 /// Changes to a netdev; what is `None` stays.
 #[derive(Clone, Default, Debug)]
@@ -158,14 +158,14 @@ impl Links {
 
     /// The error for a name that another netdev has.
     pub(super) fn taken(&self, name: &str) -> Error {
-        Error::failed(self.place.netdev(name), "a netdev of that name is already there")
+        let why = "a netdev of that name is already there";
+        Error::new(ErrorKind::Taken, self.place.netdev(name), why)
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::ErrorKind;
     use crate::lab::{Place, scratch};
 
     #[test]
@@ -209,6 +209,7 @@ mod tests {
             .links(|links| {
                 let made = links.make_veth("one", "two")?;
                 let error = links.make_veth("one", "three").unwrap_err();
+                assert_eq!(error.kind, ErrorKind::Taken);
                 assert_eq!(error.why, "a netdev of that name is already there");
                 assert_eq!(links.find("three")?, None);
                 let wanted = Wanted { mtu: Some(70_000), ..Wanted::default() };

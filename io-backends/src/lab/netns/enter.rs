@@ -24,32 +24,26 @@ use crate::lab::place::Place;
 use crate::lab::{Netns, netns};
 use crate::{Error, ErrorKind};
 
-/// Why a command does not run in a namespace.
-#[derive(Clone, PartialEq, Eq, Debug)]
-pub enum NotRun {
-    /// The namespace is not there or can't be entered.
-    Namespace(Error),
-    /// The command can't be started; with the exit code shells give for that:
-    /// 127 when it is not found, 126 otherwise.
-    Command(Error, u8),
-}
-
 /// Replaces the calling process by a command in the namespace, the way `ip
 /// netns exec` does: `/sys` shows that namespace, and the files of
 /// `/etc/netns/NAME` lie over those of `/etc`.
 ///
 /// # Errors
-/// Returns only on failure. The calling thread may then be in the namespace already.
+/// Returns only on failure: [`ErrorKind::Unknown`] when there is no such namespace,
+/// [`ErrorKind::NoCommand`] or [`ErrorKind::NotRunnable`] when the command can't be started.
+/// The calling thread may then be in the namespace already.
 pub fn exec(
     netns: &Netns,
     command: &OsString,
     arguments: &[OsString],
-) -> Result<Infallible, NotRun> {
-    enter_for_good(netns).map_err(NotRun::Namespace)?;
+) -> Result<Infallible, Error> {
+    enter_for_good(netns)?;
     let error = Command::new(command).args(arguments).exec();
-    let code = if error.kind() == io::ErrorKind::NotFound { 127 } else { 126 };
-    let why = if code == 127 { "command not found".into() } else { describe(&error) };
-    Err(NotRun::Command(Error::failed(command.to_string_lossy(), why), code))
+    let (kind, why) = match error.kind() {
+        io::ErrorKind::NotFound => (ErrorKind::NoCommand, "command not found".into()),
+        _ => (ErrorKind::NotRunnable, describe(&error)),
+    };
+    Err(Error::new(kind, command.to_string_lossy(), why))
 }
 
 /// Moves the calling thread into the namespace with a view of its own, for good.
@@ -57,9 +51,7 @@ fn enter_for_good(netns: &Netns) -> Result<(), Error> {
     match netns::exists(netns) {
         Ok(true) => {}
         Ok(false) => {
-            let mut error = Error::failed(netns::what(netns), "there is no such namespace");
-            error.kind = ErrorKind::Unknown;
-            return Err(error);
+            return Err(Error::unknown(netns::what(netns), "there is no such namespace"));
         }
         Err(mut error) => {
             if error.kind == ErrorKind::Failed {
@@ -171,19 +163,14 @@ mod tests {
     #[test]
     fn an_unknown_namespace_and_an_unknown_command_differ() {
         let netns = Netns::Name(scratch::name());
-        match exec(&netns, &"true".into(), &[]) {
-            Err(NotRun::Namespace(error)) => assert_eq!(error.kind, ErrorKind::Unknown),
-            other => panic!("{other:?}"),
-        }
+        assert_eq!(exec(&netns, &"true".into(), &[]).unwrap_err().kind, ErrorKind::Unknown);
         let there = scratch::netns();
-        for (command, code) in [("netloom-has-no-such-command", 127), ("/etc", 126)] {
+        for (command, exit) in [("netloom-has-no-such-command", 127), ("/etc", 126)] {
             let netns = there.netns.clone();
             let result =
                 std::thread::spawn(move || exec(&netns, &command.into(), &[])).join().unwrap();
-            match result {
-                Err(NotRun::Command(error, got)) => assert_eq!(got, code, "{error}"),
-                other => panic!("{other:?}"),
-            }
+            let error = result.unwrap_err();
+            assert_eq!(error.kind.exit(), exit, "{error}");
         }
     }
 

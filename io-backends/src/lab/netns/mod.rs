@@ -7,7 +7,7 @@
 mod enter;
 pub(super) mod named;
 
-pub use enter::{NotRun, exec, macvtap_device};
+pub use enter::{exec, macvtap_device};
 
 use std::collections::HashMap;
 use std::fs::{self, OpenOptions};
