@@ -68,6 +68,7 @@ fn checks() -> Vec<Check> {
         ),
         needed("/run/netns", probe::named_namespaces(), "no netns=NAME"),
         needed("run directory", run_directory(), "no switch can be started"),
+        check("tied netdevs", probe::tied_netdevs(), "no netdev and veth ports"),
         check("macvtap", probe::macvtap(), "no macvtap ports"),
         check("CAP_MKNOD", capability(CapabilitySet::MKNOD), "no macvtap ports"),
         check("io_uring", probe::io_uring(), "a system call for each frame"),

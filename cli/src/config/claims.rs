@@ -89,8 +89,8 @@ pub(crate) fn contend(goes: &PortConfig, comes: &PortConfig) -> bool {
 /// Whether what goes may have the name inside their namespace that what comes would take.
 fn is_next_in_line(goes: &PortConfig, comes: &PortConfig) -> bool {
     let inside = |port: &PortConfig| match port.attachment.kind {
-        Kind::Tap { .. } => port.attachment.netns.clone(),
-        Kind::Macvtap { .. } | Kind::Fd(_) => None,
+        Kind::Tap { .. } | Kind::Veth { .. } => port.attachment.netns.clone(),
+        Kind::Netdev { .. } | Kind::Macvtap { .. } | Kind::Fd(_) => None,
     };
     let is_named = |port: &PortConfig| port.attachment.ifname.is_some();
     inside(comes).is_some() && inside(comes) == inside(goes) && !(is_named(goes) && is_named(comes))
@@ -100,10 +100,13 @@ fn is_next_in_line(goes: &PortConfig, comes: &PortConfig) -> bool {
 fn things(port: &PortConfig) -> Vec<(Thing, bool)> {
     let attachment = &port.attachment;
     match &attachment.kind {
-        Kind::Tap { name, .. } => {
+        Kind::Tap { name, .. } | Kind::Veth { name } => {
             let inside = attachment.netns.clone().zip(attachment.ifname.clone());
             let inside = inside.map(|(netns, ifname)| (Thing::Inside(netns, ifname), false));
             [(Thing::Tap(name.clone()), false)].into_iter().chain(inside).collect()
+        }
+        Kind::Netdev { name } => {
+            vec![(Thing::Lower(attachment.netns.clone(), name.clone()), false)]
         }
         Kind::Macvtap { lower, mode } => {
             let lower = Thing::Lower(attachment.netns.clone(), lower.clone());

@@ -13,7 +13,7 @@ use switch_core::{Mac, Tpid, Vid, VlanMode};
 
 use super::PortConfig;
 use super::names::{NETDEV_FORM, NETDEV_MAX, is_netdev};
-use super::value::{Mistake, digits, quoted};
+use super::value::{Mistake, digits, listed, quoted};
 
 /// IPv6 is off on a netdev with a smaller MTU (RFC 8200, section 5).
 const IPV6_MTU: u32 = 1280;
@@ -26,6 +26,7 @@ pub(crate) struct Draft {
     pub target: Option<String>,
     pub existing: bool,
     pub mode: MacvtapMode,
+    pub takeover: bool,
     pub netns: Option<Netns>,
     pub ifname: Option<String>,
     pub addr: Vec<IpNet>,
@@ -60,13 +61,26 @@ pub(crate) struct KindRow {
 }
 
 /// Every kind of port.
-pub(crate) static KINDS: [KindRow; 3] = [
+pub(crate) static KINDS: [KindRow; 5] = [
     KindRow {
         name: "tap",
         target: "[:NETDEV]",
         help: "a TAP that the switch makes, its netdev for a namespace or the host; \
                NETDEV is the port's name unless given",
         kind: tap,
+    },
+    KindRow {
+        name: "veth",
+        target: "[:NETDEV]",
+        help: "a veth pair that the switch makes, its far end for a namespace or the host; \
+               NETDEV, the near end, is the port's name unless given",
+        kind: veth,
+    },
+    KindRow {
+        name: "netdev",
+        target: ":NETDEV",
+        help: "the existing netdev NETDEV, attached where it is, as a bridge does with its ports",
+        kind: existing_netdev,
     },
     KindRow {
         name: "macvtap",
@@ -130,7 +144,9 @@ impl Draft {
             return Err(Mistake::new(at, "a port without name").hint("add name = \"...\""));
         }
         let Some(kind) = self.kind else {
-            let hint = "add kind = \"tap\", \"macvtap\" or \"fd\"";
+            let kinds = KINDS.each_ref().map(|kind| quoted(kind.name));
+            let kinds = kinds.each_ref().map(String::as_str);
+            let hint = format!("add kind = {}", listed(&kinds, "or"));
             return Err(Mistake::new(at, "a port without kind").hint(hint));
         };
         self.check_netdev()?;
@@ -143,6 +159,7 @@ impl Draft {
             mac: self.mac,
             mtu: self.mtu,
             queues: self.queues,
+            takeover: self.takeover,
         };
         let rules = self.rules_and_vlan(VlanMode::default())?;
         Ok(PortConfig { name: self.name.clone(), rules, attachment })
@@ -195,6 +212,30 @@ fn tap(draft: &Draft) -> Result<Kind, Mistake> {
         }
     };
     Ok(Kind::Tap { name, existing: draft.existing })
+}
+
+fn veth(draft: &Draft) -> Result<Kind, Mistake> {
+    let name = match &draft.target {
+        Some(target) => netdev(draft, target)?,
+        None if is_netdev(&draft.name) => draft.name.clone(),
+        None => short_name(&draft.name),
+    };
+    Ok(Kind::Veth { name })
+}
+
+/// A netdev's name for a port whose own is too long: its beginning, and a number made of all of it.
+fn short_name(name: &str) -> String {
+    let number = name
+        .bytes()
+        .fold(0_u32, |number, byte| number.wrapping_mul(31).wrapping_add(u32::from(byte)) & 0xffff);
+    format!("{}.{number:04x}", &name[..NETDEV_MAX - 5])
+}
+
+fn existing_netdev(draft: &Draft) -> Result<Kind, Mistake> {
+    let Some(target) = &draft.target else {
+        return Err(draft.needs_target("netdev", "the netdev to attach"));
+    };
+    Ok(Kind::Netdev { name: netdev(draft, target)? })
 }
 
 fn macvtap(draft: &Draft) -> Result<Kind, Mistake> {

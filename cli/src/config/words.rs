@@ -32,7 +32,7 @@ fn all(port: &PortConfig) -> Vec<String> {
 }
 
 /// What a port is attached to: each key, and the word for it where it is not as by default.
-fn attachment(port: &PortConfig) -> [(&'static str, Option<String>); 10] {
+fn attachment(port: &PortConfig) -> [(&'static str, Option<String>); 11] {
     let link = &port.attachment;
     let target = link.kind.target();
     let kind = match target == port.name {
@@ -42,13 +42,14 @@ fn attachment(port: &PortConfig) -> [(&'static str, Option<String>); 10] {
     let (existing, mode) = match &link.kind {
         Kind::Tap { existing, .. } => (*existing, MacvtapMode::default()),
         Kind::Macvtap { mode, .. } => (false, *mode),
-        Kind::Fd(_) => (false, MacvtapMode::default()),
+        Kind::Veth { .. } | Kind::Netdev { .. } | Kind::Fd(_) => (false, MacvtapMode::default()),
     };
     let mode = (mode != MacvtapMode::default()).then(|| mode.name());
     [
         ("kind", Some(kind)),
         ("existing", existing.then(|| "existing".to_owned())),
         ("mode", word("mode", mode)),
+        ("takeover", link.takeover.then(|| "takeover".to_owned())),
         ("netns", word("netns", link.netns.as_ref())),
         ("ifname", word("ifname", link.ifname.as_ref())),
         ("addr", words("addr", &link.addr)),
@@ -82,6 +83,8 @@ mod tests {
              mac=02:00:00:00:00:0a,mtu=9000,queues=4,access=10,learning=off,isolated,mac-limit=5",
             "u=macvtap:eth1,mode=bridge,trunk=1+10+20-29,native=1,tpid=0x88a8,bcast-flood=off",
             "u=macvtap:eth1,netns=/proc/1/ns/net,trunk",
+            "v=veth,netns=n,ifname=eth7,addr=10.0.0.1/24,mac=02:00:00:00:00:0a,mtu=9000",
+            "n=netdev:eth1,takeover,netns=n,trunk",
             "f=fd:7,tunnel=9,flood=off,mcast-flood=off",
         ] {
             let port = parse_spec(spec).unwrap();

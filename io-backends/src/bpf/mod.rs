@@ -2,9 +2,9 @@
 //! here, loaded and attached by `bpf(2)` (`linux/bpf.h`).
 #![expect(unsafe_code, reason = "bpf(2) has no safe wrapper")]
 
-mod xdp;
-
+pub(crate) mod door;
 pub(crate) mod steer;
+mod xdp;
 
 use std::os::fd::{FromRawFd, OwnedFd};
 
@@ -45,6 +45,8 @@ pub struct Kind {
 impl Kind {
     /// For a frame as it stands in the kernel's buffers, from its first byte.
     pub const SOCKET_FILTER: Kind = Kind { number: 1, flags: 0 };
+    /// For each frame that passes a netdev, on its way in or out (`BPF_PROG_TYPE_SCHED_CLS`).
+    pub const CLASSIFIER: Kind = Kind { number: 3, flags: 0 };
 }
 
 impl Insn {
@@ -114,6 +116,11 @@ impl Insn {
         Insn::new(0x15, left, 0, count, value)
     }
 
+    /// `r0 = ` the answer of this function of the kernel's to registers 1 to 5, which are lost.
+    pub const fn call(function: i32) -> Insn {
+        Insn::new(0x85, 0, 0, 0, function)
+    }
+
     /// Ends the program; register 0 is the answer.
     pub const fn exit() -> Insn {
         Insn::new(0x95, 0, 0, 0, 0)
@@ -121,6 +128,7 @@ impl Insn {
 }
 
 /// `BPF_PROG_LOAD` and its arguments, as far as they are used.
+#[derive(Clone)]
 #[repr(C)]
 struct LoadArguments {
     kind: u32,
@@ -176,16 +184,28 @@ fn load_once(kind: Kind, program: &[Insn]) -> Result<OwnedFd> {
     unsafe { call(PROG_LOAD, &arguments) }
 }
 
+/// A command that answers with a descriptor.
+///
+/// # Safety
+/// As [`command`].
+unsafe fn call<A: Clone>(number: u32, arguments: &A) -> Result<OwnedFd> {
+    // SAFETY: the caller's promise.
+    let descriptor = unsafe { command(number, &mut arguments.clone()) }?;
+    // SAFETY: these commands answer with a descriptor that is the caller's alone.
+    Ok(unsafe { OwnedFd::from_raw_fd(descriptor) })
+}
+
+/// A command of `bpf(2)`; returns its answer, which is 0 or more.
+///
 /// # Safety
 /// `A` is the beginning of `union bpf_attr` for this command, and pointers in
 /// `arguments` are good for what the command does with them.
-unsafe fn call<A>(command: u32, arguments: &A) -> Result<OwnedFd> {
+unsafe fn command<A>(number: u32, arguments: &mut A) -> Result<i32> {
     let size = size_of::<A>() as u32;
-    // SAFETY: the kernel reads `size` bytes from `arguments`; the rest is the caller's promise.
-    let result = unsafe { libc::syscall(libc::SYS_bpf, command, &raw const *arguments, size) };
+    // SAFETY: the kernel reads and writes `size` bytes of `arguments`; the rest is the caller's promise.
+    let result = unsafe { libc::syscall(libc::SYS_bpf, number, &raw mut *arguments, size) };
     match i32::try_from(result) {
-        // SAFETY: these commands answer with a descriptor that is the caller's alone.
-        Ok(number) if number >= 0 => Ok(unsafe { OwnedFd::from_raw_fd(number) }),
+        Ok(answer) if answer >= 0 => Ok(answer),
         _ => Err(Errno::from_io_error(&std::io::Error::last_os_error()).unwrap_or(Errno::IO)),
     }
 }

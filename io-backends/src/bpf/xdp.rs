@@ -33,6 +33,7 @@ impl Insn {
 }
 
 /// `BPF_LINK_CREATE` for a netdev.
+#[derive(Clone)]
 #[repr(C)]
 struct LinkArguments {
     program: u32,

@@ -23,8 +23,8 @@ use crate::Error;
 use crate::engine::uring;
 use crate::error::describe;
 use crate::lab::{Links, Place, Wanted, macvtap_device, netns};
-use crate::ports::MacvtapMode;
-use crate::ports::{macvtap, tap};
+use crate::ports::handle::Handle;
+use crate::ports::{MacvtapMode, macvtap, tap};
 use crate::queue::ioctl::{self, flag};
 
 /// What a probe found.
@@ -97,6 +97,18 @@ pub fn macvtap() -> Finding {
         let (major, minor) = macvtap_device(&Place::Here, &link)?;
         macvtap::open(major, minor, 1)?;
         Ok(Has("made on a veth and opened".into()))
+    }))
+}
+
+/// Ties a TAP to one end of a veth by programs, as netdev and veth ports do.
+pub fn tied_netdevs() -> Finding {
+    told(in_own_netns(|| {
+        let (lower, tap) = (["lower", "other"], "probe");
+        let queue = tap::create(tap, 1)?.remove(0);
+        let (netdev, link) = Place::Here
+            .links(|links| Ok((links.make_veth(lower[0], lower[1])?, links.require(tap)?)))?;
+        Handle::of(queue, link, Place::Here).tie_to_other(&netdev)?;
+        Ok(Has("tcx links and classic filters attach".into()))
     }))
 }
 

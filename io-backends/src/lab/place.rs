@@ -1,6 +1,8 @@
 //! Where a netdev is.
 
 use std::fmt;
+use std::fs::File;
+use std::os::fd::OwnedFd;
 
 use serde::{Deserialize, Serialize};
 
@@ -27,6 +29,16 @@ impl Place {
         match self {
             Place::Here => NsIdentity::current(),
             Place::In(netns) => netns::identity(netns),
+        }
+    }
+
+    /// Opens the namespace, for one request: open, it is kept alive. Call it on a thread of
+    /// the switch's own namespace.
+    pub(crate) fn open(&self) -> Result<OwnedFd, Error> {
+        const OWN: &str = "/proc/thread-self/ns/net";
+        match self {
+            Place::Here => Ok(File::open(OWN).map_err(|error| Error::io(OWN, &error))?.into()),
+            Place::In(netns) => netns::open(netns),
         }
     }
 

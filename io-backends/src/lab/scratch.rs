@@ -20,20 +20,20 @@ use crate::lab::Netns;
 const ETC: &str = "/etc/netns";
 
 /// A name no other test of this or another process uses; short enough for a netdev.
-pub(super) fn name() -> String {
+pub(crate) fn name() -> String {
     static COUNT: AtomicU32 = AtomicU32::new(0);
     format!("t{}x{}", id(), COUNT.fetch_add(1, Ordering::Relaxed))
 }
 
 /// A named namespace that goes with the value.
-pub(super) struct Scratch {
-    pub(super) name: String,
-    pub(super) netns: Netns,
-    pub(super) identity: NsIdentity,
+pub(crate) struct Scratch {
+    pub(crate) name: String,
+    pub(crate) netns: Netns,
+    pub(crate) identity: NsIdentity,
 }
 
 /// Makes a namespace.
-pub(super) fn netns() -> Scratch {
+pub(crate) fn netns() -> Scratch {
     let name = name();
     let identity = named::make(&name, |_| Ok(())).unwrap();
     Scratch { netns: Netns::Name(name.clone()), name, identity }
@@ -41,12 +41,12 @@ pub(super) fn netns() -> Scratch {
 
 impl Scratch {
     /// Runs a program inside and returns what it printed.
-    pub(super) fn run(&self, program: &str, arguments: &[&str]) -> String {
+    pub(crate) fn run(&self, program: &str, arguments: &[&str]) -> String {
         in_netns(&self.netns, || run(program, arguments)).unwrap()
     }
 
     /// Starts a program inside.
-    pub(super) fn spawn(&self, program: &str, arguments: &[&str]) -> Child {
+    pub(crate) fn spawn(&self, program: &str, arguments: &[&str]) -> Child {
         spawn_in(&self.netns, program, arguments)
     }
 }
@@ -58,15 +58,15 @@ impl Drop for Scratch {
 }
 
 /// Starts a program in a namespace.
-pub(super) fn spawn_in(netns: &Netns, program: &str, arguments: &[&str]) -> Child {
+pub(crate) fn spawn_in(netns: &Netns, program: &str, arguments: &[&str]) -> Child {
     in_netns(netns, || Command::new(program).args(arguments).spawn()).unwrap().unwrap()
 }
 
 /// A name for a namespace that a test makes some other way; the namespace goes with the value.
-pub(super) struct Claimed(String);
+pub(crate) struct Claimed(String);
 
 /// Thinks of such a name.
-pub(super) fn claimed() -> Claimed {
+pub(crate) fn claimed() -> Claimed {
     Claimed(name())
 }
 
@@ -91,12 +91,12 @@ impl Drop for Claimed {
 }
 
 /// A file where a namespace's name would be; it goes with the value.
-pub(super) struct StaleFile {
-    pub(super) netns: Netns,
+pub(crate) struct StaleFile {
+    pub(crate) netns: Netns,
 }
 
 /// Makes such a file.
-pub(super) fn stale_file() -> StaleFile {
+pub(crate) fn stale_file() -> StaleFile {
     drop(netns());
     let stale = StaleFile { netns: Netns::Name(name()) };
     fs::write(netns::path(&stale.netns), "").unwrap();
@@ -129,20 +129,20 @@ impl Drop for Directory {
 }
 
 /// The directory `/etc/netns/NAME`, which goes with the value, and `/etc/netns` if it is empty then.
-pub(super) fn etc_netns(name: &str) -> Directory {
+pub(crate) fn etc_netns(name: &str) -> Directory {
     let path = Path::new(ETC).join(name);
     fs::create_dir_all(&path).unwrap();
     Directory(path)
 }
 
 /// Moves the calling thread into a new namespace without a name, which ends with it.
-pub(super) fn unshare_here() {
+pub(crate) fn unshare_here() {
     // SAFETY: only the calling thread's network namespace changes.
     unsafe { unshare_unsafe(UnshareFlags::NEWNET) }.unwrap();
 }
 
 /// Runs `test` with a fresh namespace as the switch's own, which ends with it.
-pub(super) fn in_own_here(test: impl FnOnce() + Send) {
+pub(crate) fn in_own_here(test: impl FnOnce() + Send) {
     std::thread::scope(|scope| {
         let thread = scope.spawn(|| {
             unshare_here();
@@ -153,14 +153,14 @@ pub(super) fn in_own_here(test: impl FnOnce() + Send) {
 }
 
 /// Takes every privilege from the calling thread, but not its user.
-pub(super) fn drop_capabilities() {
+pub(crate) fn drop_capabilities() {
     let none = CapabilitySet::empty();
     let sets = CapabilitySets { effective: none, permitted: none, inheritable: none };
     set_capabilities(None, sets).unwrap();
 }
 
 /// Runs a program to its end and returns what it printed.
-pub(super) fn run(program: &str, arguments: &[&str]) -> String {
+pub(crate) fn run(program: &str, arguments: &[&str]) -> String {
     let output =
         Command::new(program).args(arguments).stdin(Stdio::null()).output().expect(program);
     assert!(

@@ -11,7 +11,7 @@ use std::sync::atomic::{AtomicU32, Ordering};
 use switch_core::Port;
 use switch_core::frame::Takes;
 
-use super::{fd, macvtap, tap};
+use super::{fd, macvtap, netdev, tap, veth};
 use crate::bpf::steer;
 use crate::error::{Error, ErrorKind};
 use crate::host::descriptors;
@@ -61,6 +61,8 @@ pub fn attach(
         Kind::Tap { name, existing: false } => steps.new_tap(name),
         Kind::Tap { name, existing: true } => steps.existing_tap(name),
         Kind::Macvtap { lower, mode } => steps.macvtap(lower, *mode),
+        Kind::Netdev { name } => steps.netdev(name),
+        Kind::Veth { name } => steps.veth(name),
         Kind::Fd(number) => adopt(*number, sent),
     };
     drop(undoing_needs_some);
@@ -74,8 +76,8 @@ pub fn attach(
 fn new_name(attachment: &Attachment) -> Option<&str> {
     match &attachment.kind {
         _ if attachment.netns.is_some() => attachment.ifname.as_deref(),
-        Kind::Tap { name, .. } => Some(name),
-        Kind::Macvtap { .. } | Kind::Fd(_) => None,
+        Kind::Tap { name, .. } | Kind::Veth { name } => Some(name),
+        Kind::Macvtap { .. } | Kind::Netdev { .. } | Kind::Fd(_) => None,
     }
 }
 
@@ -90,7 +92,7 @@ fn queues_of(kind: &Kind, wanted: u16) -> u16 {
     let takes_several = match kind {
         Kind::Tap { existing: false, .. } => true,
         Kind::Tap { name, existing: true } => tap::takes_several_queues(name),
-        Kind::Macvtap { .. } | Kind::Fd(_) => false,
+        Kind::Macvtap { .. } | Kind::Netdev { .. } | Kind::Veth { .. } | Kind::Fd(_) => false,
     };
     if wanted > 1 && takes_several && steer::is_possible() { wanted } else { 1 }
 }
@@ -195,12 +197,29 @@ impl Steps<'_> {
         self.finish(open, &link)
     }
 
+    fn netdev(&mut self, name: &str) -> Result<Attached, Error> {
+        let (place, takeover) = (self.place(), self.attachment.takeover);
+        let (queue, link) = netdev::open(self.journal, self.name, &place, name, takeover)?;
+        attached(vec![queue.into()], Some((place, link)))
+    }
+
+    fn veth(&mut self, name: &str) -> Result<Attached, Error> {
+        self.enter()?;
+        let far = self.place();
+        let ends = veth::Ends { near: &Place::Here, far: &far, name };
+        let (queue, link) = veth::open(self.journal, self.name, self.attachment, &ends)?;
+        attached(vec![queue.into()], Some((far, link)))
+    }
+
     fn macvtap(&mut self, lower: &str, mode: MacvtapMode) -> Result<Attached, Error> {
         let place = self.place();
         let lower = place.links(|links| links.require(lower))?;
         if !lower.up {
             return Err(Error::failed(format!("netdev {}", lower.name), "it is down")
                 .hint(format!("set it up first: ip link set {} up", lower.name)));
+        }
+        if mode == MacvtapMode::Passthru && !self.attachment.takeover {
+            place.links(|links| netdev::check_unused(links, &lower, "macvtap"))?;
         }
         let link = self.make_macvtap(&place, &lower, mode)?;
         place.links(|links| {
@@ -258,7 +277,7 @@ impl Steps<'_> {
 }
 
 /// A netdev name of 15 bytes at most that no one else uses.
-fn passing_name() -> String {
+pub(super) fn passing_name() -> String {
     static NEXT: AtomicU32 = AtomicU32::new(0);
     let number = NEXT.fetch_add(1, Ordering::Relaxed) % 0x1_0000;
     format!("nl{:x}.{number:x}", std::process::id())

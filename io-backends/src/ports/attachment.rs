@@ -27,6 +27,8 @@ pub struct Attachment {
     pub mtu: Option<u32>,
     /// How many queues; `None` is the program's choice.
     pub queues: Option<u16>,
+    /// Take the netdev although its host is reached by it.
+    pub takeover: bool,
 }
 
 impl Attachment {
@@ -41,6 +43,7 @@ impl Attachment {
             mac: None,
             mtu: None,
             queues: None,
+            takeover: false,
         }
     }
 }
@@ -62,6 +65,16 @@ pub enum Kind {
         /// How it shares that netdev.
         mode: MacvtapMode,
     },
+    /// A netdev of somebody else's, attached where it is.
+    Netdev {
+        /// Its name, in the attachment's namespace.
+        name: String,
+    },
+    /// A veth pair that the switch makes.
+    Veth {
+        /// The near end's name; the far end's where that is in the same place.
+        name: String,
+    },
     /// An open TAP or macvtap descriptor inherited from the caller.
     Fd(i32),
 }
@@ -72,6 +85,8 @@ impl Kind {
         match self {
             Kind::Tap { .. } => "tap",
             Kind::Macvtap { .. } => "macvtap",
+            Kind::Netdev { .. } => "netdev",
+            Kind::Veth { .. } => "veth",
             Kind::Fd(_) => "fd",
         }
     }
@@ -79,7 +94,9 @@ impl Kind {
     /// The target as the user writes it.
     pub fn target(&self) -> String {
         match self {
-            Kind::Tap { name, .. } => name.clone(),
+            Kind::Tap { name, .. } | Kind::Netdev { name, .. } | Kind::Veth { name } => {
+                name.clone()
+            }
             Kind::Macvtap { lower, .. } => lower.clone(),
             Kind::Fd(number) => number.to_string(),
         }

@@ -62,11 +62,13 @@ pub struct TapQueue {
     unsteers: bool,
     /// Another process holds the descriptor too and can make it blocking.
     shared: bool,
+    /// What ties its netdev to another, to be let go of with it.
+    tie: Option<OwnedFd>,
 }
 
 impl TapQueue {
     pub(crate) fn new(fd: OwnedFd, prepared: Prepared) -> TapQueue {
-        TapQueue { fd, prepared, gone: false, unsteers: false, shared: false }
+        TapQueue { fd, prepared, gone: false, unsteers: false, shared: false, tie: None }
     }
 
     /// A queue whose descriptor the process that opened it may hold still.
@@ -86,6 +88,11 @@ impl TapQueue {
         self.unsteers = true;
     }
 
+    /// Holds a descriptor for as long as the queue is open.
+    pub(crate) fn keep(&mut self, tie: OwnedFd) {
+        self.tie = Some(tie);
+    }
+
     /// A second descriptor of this queue, for a worker that only sends on it.
     ///
     /// # Errors
@@ -98,6 +105,7 @@ impl TapQueue {
             gone: self.gone,
             unsteers: false,
             shared: self.shared,
+            tie: None,
         })
     }
 

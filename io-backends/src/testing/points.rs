@@ -2,7 +2,7 @@
 //!
 //! A point is a system call by which a process changes the host: a netlink
 //! request that asks for more than an answer, a line written to a file, a name
-//! made or removed, a mount, a netdev or namespace made. Points are counted over
+//! made or removed, a mount, a netdev or namespace made, a program attached. Points are counted over
 //! all threads and children of a command, so that a test can try one after the
 //! other until the command gets through: each is tried on any machine, however
 //! fast it is.
@@ -63,7 +63,11 @@ const CALLS: &[(libc::c_long, &str)] = &[
     (libc::SYS_write, "write"),
     (libc::SYS_sendto, "sendto"),
     (libc::SYS_ioctl, "ioctl"),
+    (libc::SYS_bpf, "bpf"),
 ];
+
+/// The command of `bpf(2)` that attaches a program to a netdev.
+const LINK_CREATE: u64 = 28;
 
 /// The points that a command passes.
 pub struct Points {
@@ -163,6 +167,7 @@ fn point(call: &seccomp_notif) -> Option<String> {
         libc::SYS_write => changed_file(call.pid, first).map(|path| format!("write to {path}")),
         libc::SYS_sendto => change_request(call.pid, second).map(|kind| format!("request {kind}")),
         libc::SYS_ioctl => sets_up_tun(second).then(|| format!("ioctl {second:#x}")),
+        libc::SYS_bpf => (first == LINK_CREATE).then(|| "a program is attached".into()),
         libc::SYS_openat => {
             makes_a_file(third).then(|| format!("openat {}", text(call.pid, second)))
         }

@@ -12,8 +12,8 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
 use std::time::{Duration, Instant};
 
-use io_backends::ports::MacvtapMode;
 use io_backends::ports::plain::{Loop, PlainPort};
+use io_backends::ports::{Kind, MacvtapMode};
 use io_backends::ports::{fd, tap};
 use io_backends::testing::{RawSocket, in_own_netns};
 use switch_core::ports::memory::Wire;
@@ -24,7 +24,7 @@ use tun_tap::{Iface, Mode};
 
 use rigs::{
     BROADCAST, DEVICE, LONGEST, hand_over, ip, leave_behind, macvtap_rig, memory_rig, must, one,
-    raise, renew_netns, tap_rig,
+    raise, renew_netns, tap_rig, tied_rig,
 };
 
 #[test]
@@ -76,6 +76,20 @@ fn macvtap_in_every_mode() {
             check(|| {
                 renew_netns();
                 macvtap_rig(mode, |port| port)
+            });
+        });
+    }
+}
+
+#[test]
+fn netdev_and_veth() {
+    let veth = Kind::Veth { name: DEVICE.to_owned() };
+    let netdev = Kind::Netdev { name: "near".to_owned() };
+    for kind in [veth, netdev] {
+        in_own_netns(move || {
+            check(|| {
+                renew_netns();
+                tied_rig(&kind)
             });
         });
     }

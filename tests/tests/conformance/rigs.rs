@@ -6,9 +6,8 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use io_backends::Error;
-use io_backends::lab::{Place, Wanted, macvtap_device};
-use io_backends::ports::MacvtapMode;
-use io_backends::ports::{fd, macvtap};
+use io_backends::lab::{Journal, Place, Wanted, macvtap_device};
+use io_backends::ports::{Attachment, Kind, MacvtapMode, attach, fd, macvtap};
 use io_backends::queue::memory::MemoryFarEnd;
 use io_backends::queue::tap::TapQueue;
 use io_backends::testing::{RawSocket, enter_own_netns};
@@ -89,6 +88,79 @@ pub fn macvtap_rig<P: Port + 'static>(mode: MacvtapMode, open: impl FnOnce(TapQu
         down: Some(Fate::Silent),
         deleted: Some(Fate::Silent),
         blocked: Fate::Told,
+    }
+}
+
+/// A port of the kinds that tie a TAP to a netdev which stays where it is. `near`
+/// is that netdev, one end of a veth; the far end, `DEVICE`, is at its other.
+pub fn tied_rig(kind: &Kind) -> Rig {
+    let near = match kind {
+        Kind::Netdev { name } => {
+            must(Place::Here.links(|links| links.make_veth(name, DEVICE)));
+            [name.as_str(), DEVICE].into_iter().for_each(raise);
+            name.clone()
+        }
+        _ => String::new(),
+    };
+    let run = std::env::temp_dir().join(format!("netloom-rig-{:?}", thread::current().id()));
+    let mut journal = must(Journal::open(&run, "rig"));
+    let mut attached = must(attach(&mut journal, "p", &Attachment::new(kind.clone()), 1, None));
+    // The netdevs end with the rig's namespace.
+    let _ = std::fs::remove_dir_all(run);
+    raise(DEVICE);
+    let near = if near.is_empty() { peer_of(DEVICE) } else { near };
+    [near.as_str(), DEVICE].into_iter().for_each(await_operation);
+    let socket = RawSocket::open(DEVICE, true).expect("a raw socket");
+    Rig {
+        port: Box::new(attached.queues.remove(0)),
+        far: Some(Box::new(TiedEnd { end: NetdevEnd { socket, way_out: None }, near })),
+        address: BROADCAST,
+        longest: LONGEST,
+        cuts_udp: false,
+        // What becomes of the netdev is no business of the TAP's.
+        down: Some(Fate::Silent),
+        deleted: Some(Fate::Silent),
+        blocked: Fate::Silent,
+    }
+}
+
+/// The netdev at the other end of a veth.
+fn peer_of(name: &str) -> String {
+    let peer = must(Place::Here.links(|links| {
+        let index = links.require(name)?.lower.expect("a veth's other end");
+        links.get(index)
+    }));
+    peer.expect("the other end").name
+}
+
+/// The far end of a netdev that a TAP is tied to.
+struct TiedEnd {
+    end: NetdevEnd,
+    near: String,
+}
+
+impl FarEnd for TiedEnd {
+    fn send(&mut self, frame: &Wire) -> bool {
+        self.end.send(frame)
+    }
+
+    fn receive(&mut self) -> Option<Wire> {
+        self.end.receive()
+    }
+
+    fn set_up(&mut self, up: bool) {
+        self.end.set_up(up);
+        if up {
+            [&self.near, DEVICE].into_iter().for_each(await_operation);
+        }
+    }
+
+    fn delete(&mut self) {
+        self.end.delete();
+    }
+
+    fn block(&mut self) {
+        self.end.block();
     }
 }
 

@@ -63,7 +63,7 @@ fn wrong_specs() {
         ("c=tap,learning=perhaps", "perhaps", ""),
         ("c d=tap", "not a name", ""),
         ("=tap", "not a name", ""),
-        ("c=veth", "not tap, macvtap or fd", ""),
+        ("c=bond", "not tap, veth, netdev, macvtap or fd", ""),
         ("c", "c", ""),
         ("a-name-of-over-15-bytes=tap", "too long for a netdev's name", "target"),
         ("c=tap:sixteen-bytes-xx", "not a netdev's name", ""),

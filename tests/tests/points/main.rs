@@ -13,15 +13,20 @@ use tests::lab::{Lab, Running, within};
 const MOST: usize = 400;
 
 /// Ports that make everything there is to make: a TAP here, one in a namespace
-/// of its own, a macvtap, and a borrowed TAP with all that can be changed of it.
-const PORTS: [&str; 4] = ["here=tap", AWAY, "over=macvtap:low", BORROWED];
+/// of its own, a macvtap, a veth pair, somebody else's netdev attached where it is,
+/// and a borrowed TAP with all that can be changed of it.
+const PORTS: [&str; 6] = ["here=tap", AWAY, "over=macvtap:low", PAIR, THEIRS, BORROWED];
 const AWAY: &str = "away=tap,netns=na,addr=10.9.0.1/24,addr=fd00::1/64,gateway=10.9.0.254,mtu=1400";
+const PAIR: &str = "pair=veth,netns=nv,addr=10.7.0.1/24";
+const THEIRS: &str = "theirs=netdev:theirs";
 const BORROWED: &str = "lent=tap:mine,existing,netns=given,ifname=lent,\
     addr=10.8.0.1/24,addr=fd08::1/64,gateway=10.8.0.254,mac=02:00:00:00:08:01,mtu=1500";
 
-/// A host with a netdev for a macvtap and a TAP to borrow, which is up or down.
+/// A host with a netdev for a macvtap, one to attach, and a TAP to borrow, which is up or down.
 struct Host {
     lab: Lab,
+    /// The netdev to attach as it was.
+    theirs: Value,
     /// The TAP as it was.
     mine: Value,
     /// All that was there.
@@ -35,6 +40,9 @@ impl Host {
             "link add low type veth peer name far",
             "link set far up",
             "link set low up",
+            "link add theirs type veth peer name other",
+            "link set other up",
+            "link set theirs up",
             "tuntap add dev mine mode tap",
             "link set mine address 02:00:00:00:08:08 mtu 1400",
             "addr add 192.0.2.1/24 dev mine",
@@ -45,8 +53,9 @@ impl Host {
         ip(&lab, &format!("link set mine {state}"));
         ip(&lab, "addr add fd09::1/64 dev mine nodad");
         lab.file("x.toml", "[switch]\nworkers = 1\nengine = \"epoll\"\n");
+        let theirs = attached(&lab);
         let (mine, before) = (borrowed(&lab), lab.inventory());
-        Host { lab, mine, before }
+        Host { lab, theirs, mine, before }
     }
 
     /// Starts the switch in the foreground, to be killed at its point number `last`.
@@ -67,6 +76,7 @@ impl Host {
             panic!("killed at {point}, this is left: {left:?}, not {:?}", self.before);
         }
         assert_eq!(borrowed(&self.lab), self.mine, "killed at {point}");
+        assert_eq!(attached(&self.lab), self.theirs, "killed at {point}");
     }
 
     /// Cleans up after a switch that was killed there, by `down` or by an `up` of the same name.
@@ -102,6 +112,12 @@ fn borrowed(lab: &Lab) -> Value {
         addresses.retain(|address| address["scope"] != "link");
     }
     link
+}
+
+/// All that the kernel tells about the netdev `theirs`, but its counters.
+fn attached(lab: &Lab) -> Value {
+    let answer = lab.run(&["ip", "-d", "-j", "link", "show", "theirs"]);
+    serde_json::from_str(&answer.out).unwrap_or_else(|error| panic!("{error}: {answer:?}"))
 }
 
 /// Waits until the switch forwards or is killed; whether it forwards.
@@ -167,13 +183,17 @@ fn while_it_starts() {
 #[test]
 fn while_it_adds_a_port() {
     let host = Host::new("up");
-    let points = kill_while(&host, &[], &["port", "add", BORROWED]);
-    println!("{points} points");
+    for port in [BORROWED, PAIR, THEIRS] {
+        let points = kill_while(&host, &[], &["port", "add", port]);
+        println!("{points} points");
+    }
 }
 
 #[test]
 fn while_it_removes_a_port() {
-    for (state, port) in [("down", BORROWED), ("up", BORROWED), ("down", AWAY)] {
+    for (state, port) in
+        [("down", BORROWED), ("up", BORROWED), ("down", AWAY), ("up", PAIR), ("up", THEIRS)]
+    {
         let host = Host::new(state);
         let name = port.split('=').next().expect("a name");
         let points = kill_while(&host, &[port], &["port", "del", name]);

@@ -25,10 +25,16 @@ const MODES: &[&str] = &{
 };
 
 /// The names of the kinds, in the order of [`KINDS`].
-pub(crate) const ALL: &[&str] = &["tap", "macvtap", "fd"];
+pub(crate) const ALL: &[&str] = &["tap", "veth", "netdev", "macvtap", "fd"];
 const TAP: &[&str] = &["tap"];
 const MACVTAP: &[&str] = &["macvtap"];
-const NETDEV: &[&str] = &["tap", "macvtap"];
+/// Kinds whose port has a netdev of its own, for a host.
+const HOST: &[&str] = &["tap", "veth"];
+/// Kinds that take in a netdev of somebody else's.
+const LOWER: &[&str] = &["netdev", "macvtap"];
+const MADE: &[&str] = &["tap", "veth", "macvtap"];
+const QUEUED: &[&str] = &["tap", "macvtap"];
+const PLACED: &[&str] = &["tap", "veth", "netdev", "macvtap"];
 
 /// What a SPEC says before its keys: `NAME=KIND:TARGET`.
 pub(crate) static HEAD: [Key<Draft>; 3] = [
@@ -63,8 +69,9 @@ pub(crate) static HEAD: [Key<Draft>; 3] = [
         kinds: ALL,
         form: "=TARGET",
         expected: Expected::Text("a netdev's name or a descriptor's number"),
-        default: "tap: the port's name; others: needed",
-        help: "tap: the netdev's name; macvtap: the lower netdev; fd: the descriptor's number",
+        default: "tap, veth: the port's name; others: needed",
+        help: "tap: the netdev's name; veth: the near end's; netdev: the netdev; macvtap: the lower \
+               netdev; fd: the descriptor's number",
         set: |port, given| {
             port.target = Some(given.word()?.into_owned());
             Ok(())
@@ -73,7 +80,7 @@ pub(crate) static HEAD: [Key<Draft>; 3] = [
 ];
 
 /// The other keys of the attachment, in the order in which help lists them.
-pub(crate) static KEYS: [Key<Draft>; 9] = [
+pub(crate) static KEYS: [Key<Draft>; 10] = [
     Key {
         name: "existing",
         kinds: TAP,
@@ -97,13 +104,23 @@ pub(crate) static KEYS: [Key<Draft>; 9] = [
         },
     },
     Key {
+        name: "takeover",
+        kinds: LOWER,
+        form: "[=on/off]",
+        expected: ON_OFF,
+        default: "off: refused",
+        help: "take the netdev although it carries addresses or the default route of its host, \
+               which is then no longer reached by it",
+        set: |port, given| store(&mut port.takeover, given.flag()?),
+    },
+    Key {
         name: "netns",
-        kinds: NETDEV,
+        kinds: PLACED,
         form: "=NETNS",
         expected: Expected::Text(NETNS_FORM),
         default: "where Netloom runs",
-        help: "tap: the namespace the netdev moves to, made if it is named and missing; \
-               macvtap: the namespace of the lower netdev",
+        help: "tap, veth: the namespace the netdev goes to, made if it is named and missing; \
+               netdev, macvtap: the namespace where that netdev is",
         set: |port, given| {
             let parsed = given.text().ok().and_then(netns).ok_or_else(|| given.unfit())?;
             store(&mut port.netns, Some(parsed))
@@ -111,7 +128,7 @@ pub(crate) static KEYS: [Key<Draft>; 9] = [
     },
     Key {
         name: "ifname",
-        kinds: TAP,
+        kinds: HOST,
         form: "=NETDEV",
         expected: Expected::Text(NETDEV_FORM),
         default: "the lowest free ethN",
@@ -123,7 +140,7 @@ pub(crate) static KEYS: [Key<Draft>; 9] = [
     },
     Key {
         name: "addr",
-        kinds: TAP,
+        kinds: HOST,
         form: "=CIDR",
         expected: Expected::Text("an address with its prefix length, like 10.0.0.1/24"),
         default: "none",
@@ -132,7 +149,7 @@ pub(crate) static KEYS: [Key<Draft>; 9] = [
     },
     Key {
         name: "gateway",
-        kinds: TAP,
+        kinds: HOST,
         form: "=IP",
         expected: Expected::Text("an IPv4 or IPv6 address"),
         default: "none",
@@ -141,7 +158,7 @@ pub(crate) static KEYS: [Key<Draft>; 9] = [
     },
     Key {
         name: "mac",
-        kinds: NETDEV,
+        kinds: MADE,
         form: "=MAC",
         expected: Expected::Text("the MAC address of one station, like 02:00:00:00:00:0a"),
         default: "the kernel's choice",
@@ -154,7 +171,7 @@ pub(crate) static KEYS: [Key<Draft>; 9] = [
     },
     Key {
         name: "mtu",
-        kinds: NETDEV,
+        kinds: MADE,
         form: "=BYTES",
         expected: Expected::Range(MTU),
         default: "the kernel's choice",
@@ -163,7 +180,7 @@ pub(crate) static KEYS: [Key<Draft>; 9] = [
     },
     Key {
         name: "queues",
-        kinds: NETDEV,
+        kinds: QUEUED,
         form: "=N",
         expected: Expected::Range(QUEUES),
         default: "chosen by the program",

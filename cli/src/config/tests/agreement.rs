@@ -10,9 +10,10 @@ use crate::config::keys::link::HEAD;
 use crate::config::keys::port::keys;
 
 /// Every key with a value, as a SPEC and as a file write it.
-const VALUES: [(&str, &[(&str, &str)]); 20] = [
+const VALUES: [(&str, &[(&str, &str)]); 21] = [
     ("existing", &[("existing", "true"), ("existing=off", "\"off\"")]),
     ("mode", &[("mode=bridge", "\"bridge\""), ("mode=vepa", "\"vepa\"")]),
+    ("takeover", &[("takeover", "true"), ("takeover=off", "false")]),
     ("netns", &[("netns=blue", "\"blue\""), ("netns=/proc/self/ns/net", "'/proc/self/ns/net'")]),
     (
         "addr",
@@ -87,7 +88,8 @@ fn near_config() -> impl Strategy<Value = String> {
 proptest! {
     #[test]
     fn spec_and_file_agree(kind in 0..KINDS.len(), keys in any_keys()) {
-        let (kind, target) = [("tap", ""), ("macvtap", "eth0"), ("fd", "7")][kind];
+        let targets = ["", "", "eth0", "eth0", "7"];
+        let (kind, target) = (KINDS[kind].name, targets[kind]);
         let from_spec = parse_spec(&spec_of(kind, target, &keys));
         let from_file = parse_file(Path::new("f"), &file_of(kind, target, &keys));
         match (from_spec, from_file) {

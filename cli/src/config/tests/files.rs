@@ -156,7 +156,7 @@ fn mistakes_in_tables() {
             (
                 "[[port]]\nname = \"a\"\n",
                 "netloom: lab.toml:1:1: a port without kind\n\
-                 hint: add kind = \"tap\", \"macvtap\" or \"fd\"",
+                 hint: add kind = \"tap\", \"veth\", \"netdev\", \"macvtap\" or \"fd\"",
             ),
             (
                 "[[port]]\nkind = \"tap\"\n",

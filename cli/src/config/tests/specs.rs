@@ -98,13 +98,16 @@ fn mistakes_in_the_head() {
             ("a", &format!("netloom: port spec \"a\": \"a\" has no kind{form}")),
             ("=tap", &format!("netloom: port spec \"=tap\": name is \"\", not {name}")),
             ("-a=tap", &format!("netloom: port spec \"-a=tap\": name is \"-a\", not {name}")),
-            ("a=", "netloom: port spec \"a=\": kind is \"\", not tap, macvtap or fd"),
+            ("a=", "netloom: port spec \"a=\": kind is \"\", not tap, veth, netdev, macvtap or fd"),
             (
                 "a=tpa",
-                "netloom: port spec \"a=tpa\": kind is \"tpa\", not tap, macvtap or fd\n\
+                "netloom: port spec \"a=tpa\": kind is \"tpa\", not tap, veth, netdev, macvtap or fd\n\
                  hint: did you mean \"tap\"?",
             ),
-            ("a=veth", "netloom: port spec \"a=veth\": kind is \"veth\", not tap, macvtap or fd"),
+            (
+                "a=bond",
+                "netloom: port spec \"a=bond\": kind is \"bond\", not tap, veth, netdev, macvtap or fd",
+            ),
             (
                 "a=tap:",
                 "netloom: port spec \"a=tap:\": target is \"\", not a netdev's name: \
@@ -166,7 +169,7 @@ fn mistakes_in_the_keys() {
         (
             "a=fd:3,addr=10.0.0.1/24",
             "key \"addr\" does not belong to kind fd\n\
-             hint: addr is for tap; kind fd takes access, bcast-flood, flood, isolated, \
+             hint: addr is for tap and veth; kind fd takes access, bcast-flood, flood, isolated, \
              learning, mac-limit, mcast-flood, native, tpid, transparent, trunk and tunnel"
                 .into(),
         ),

@@ -83,7 +83,7 @@ impl Daemon {
     fn heal_one(&mut self, name: &str) -> Result<(), CliError> {
         let gone = || CliError::unknown(format!("port {name}"), "there is none");
         let mut port = self.config.port(name).cloned().ok_or_else(gone)?;
-        if let (Kind::Tap { existing: false, .. }, Some(Device::Lost(lost))) =
+        if let (Kind::Tap { existing: false, .. } | Kind::Veth { .. }, Some(Device::Lost(lost))) =
             (&port.attachment.kind, self.lives.get(name).map(|life| &life.device))
         {
             port.attachment.mac = lost.mac.or(port.attachment.mac);

@@ -180,14 +180,15 @@ fn as_it_is(attachment: &Attachment, open: &Open) -> Attachment {
     let (is_tap, has_own_mac) = match &attachment.kind {
         // It has the address that it had before it was borrowed.
         Kind::Tap { existing, .. } => (true, !existing),
+        Kind::Veth { .. } => (true, true),
         // In passthru mode it has the lower netdev's.
         Kind::Macvtap { mode, .. } => (false, *mode != MacvtapMode::Passthru),
-        Kind::Fd(_) => return attachment,
+        Kind::Netdev { .. } | Kind::Fd(_) => return attachment,
     };
     if has_own_mac {
         attachment.mac = netdev.link.mac;
     }
-    // Without a namespace a TAP is called what the target says.
+    // Without a namespace a TAP, or a veth's far end, is called what the target says.
     if !is_tap || attachment.netns.is_some() {
         attachment.ifname = Some(netdev.link.name.clone());
     }

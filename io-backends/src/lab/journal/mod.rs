@@ -119,7 +119,7 @@ impl Journal {
     fn has_claim(&self, port: &str, namespace: &str) -> bool {
         let is_claim = |thing: &Thing| match thing {
             Thing::Namespace { name } => name == namespace,
-            Thing::Netdev(_) => false,
+            Thing::Netdev(_) | Thing::Promiscuous(_) => false,
         };
         self.entries.values().any(|(of, thing)| of == port && is_claim(thing))
     }
@@ -147,6 +147,16 @@ impl Journal {
             loan: None,
         };
         self.add(port, Thing::Netdev(netdev)).map(Entry)
+    }
+
+    /// Records that a netdev of somebody else's is about to take in frames for
+    /// every address. Undoing ends that and changes nothing else of it.
+    ///
+    /// # Errors
+    /// When it can't be recorded.
+    pub fn promiscuous(&mut self, port: &str, place: &Place, link: &LinkInfo) -> Result<(), Error> {
+        let spot = spot(place, &link.name, Some(link.index))?;
+        self.add(port, Thing::Promiscuous(spot)).map(drop)
     }
 
     /// Records a netdev of somebody else's, now at `place`, before it is changed

@@ -29,6 +29,8 @@ pub(super) enum Thing {
     Namespace { name: String },
     /// A netdev that was made, or that somebody else made and the switch changes.
     Netdev(Netdev),
+    /// A netdev of somebody else's that the switch had take in frames for every address.
+    Promiscuous(Spot),
 }
 
 /// A netdev, and how to tell it from others of the same name.
@@ -132,7 +134,7 @@ impl Netdev {
                 None => {
                     self.was_free
                         && spot.index.is_none()
-                        && link.lower == self.lower
+                        && self.lower.is_none_or(|lower| link.lower == Some(lower))
                         && self.kind.as_deref() != Some("tun")
                 }
             }
@@ -146,6 +148,14 @@ impl Netdev {
 }
 
 impl Spot {
+    /// The netdev with its index, if that is still there.
+    pub(super) fn link(&self) -> Result<Option<LinkInfo>, Error> {
+        match self.index {
+            Some(index) if self.is_still_there()? => self.place.links(|links| links.get(index)),
+            _ => Ok(None),
+        }
+    }
+
     /// Whether the place is the namespace it was.
     fn is_still_there(&self) -> Result<bool, Error> {
         let now = match &self.place {

@@ -84,7 +84,7 @@ impl Journal {
     pub fn release_claims(&mut self, port: &str, needed: Option<&str>) -> Report {
         let is_over = |thing: &Thing| match thing {
             Thing::Namespace { name } => needed != Some(name),
-            Thing::Netdev(_) => false,
+            Thing::Netdev(_) | Thing::Promiscuous(_) => false,
         };
         self.undo_if(|_, of, thing| of == port && is_over(thing), || ())
     }
@@ -92,7 +92,8 @@ impl Journal {
     /// Undoes what was recorded for one port but for its claim to a namespace:
     /// what is left of a port whose device was lost or taken down, until it is made again.
     pub fn undo_netdevs(&mut self, port: &str) -> Report {
-        self.undo_if(|_, of, thing| of == port && matches!(thing, Thing::Netdev(_)), || ())
+        let is_claim = |thing: &Thing| matches!(thing, Thing::Namespace { .. });
+        self.undo_if(|_, of, thing| of == port && !is_claim(thing), || ())
     }
 
     fn undo_if(
@@ -120,6 +121,7 @@ impl Journal {
             }
             let undone = match &thing {
                 Thing::Namespace { name } => undo.namespace(&port, name),
+                Thing::Promiscuous(spot) => end_promiscuity(spot).map(Some),
                 Thing::Netdev(netdev) => match &netdev.loan {
                     None => delete(netdev).map(Some),
                     Some(loan) => self.give_back(Entry(entry), netdev, loan).map(Some),
@@ -187,6 +189,15 @@ fn delete(netdev: &Netdev) -> Result<Undone, Error> {
     }
     let (place, name) = netdev.last_spot();
     Ok(Undone::Netdev(place, name, NetdevEnd::Removed))
+}
+
+/// Has a netdev take in its own frames only, as before.
+fn end_promiscuity(spot: &Spot) -> Result<Undone, Error> {
+    let undone = |end| Undone::Netdev(spot.place.clone(), spot.name.clone(), end);
+    let Some(link) = spot.link()? else { return Ok(undone(NetdevEnd::Gone)) };
+    let wanted = Wanted { promiscuous: Some(false), ..Wanted::default() };
+    spot.place.links(|links| links.set(&link, &wanted))?;
+    Ok(undone(NetdevEnd::GivenBack))
 }
 
 /// Makes a borrowed netdev that is home what it was; each step may have been done before.

@@ -7,7 +7,7 @@ use ipnet::IpNet;
 use netlink_packet_core::{NLM_F_CREATE, NLM_F_EXCL};
 use netlink_packet_route::address::{AddressAttribute, AddressFlags, AddressMessage};
 use netlink_packet_route::route::{
-    RouteAttribute, RouteHeader, RouteMessage, RouteProtocol, RouteScope, RouteType,
+    RouteAddress, RouteAttribute, RouteHeader, RouteMessage, RouteProtocol, RouteScope, RouteType,
 };
 use netlink_packet_route::{AddressFamily, RouteNetlinkMessage};
 use rustix::io::Errno;
@@ -169,20 +169,53 @@ impl Links {
         Ok(own.filter(|message| message.header.index == link.index).collect())
     }
 
+    /// Whether a default route leads through the netdev.
+    ///
+    /// # Errors
+    /// When the kernel does not answer.
+    pub fn has_default_route(&mut self, link: &LinkInfo) -> Result<bool, Error> {
+        let through = RouteAttribute::Oif(link.index);
+        Ok(self.routes()?.iter().any(|route| {
+            route.header.destination_prefix_length == 0
+                && route.header.kind == RouteType::Unicast
+                && route.attributes.contains(&through)
+        }))
+    }
+
+    /// The gateways of the default routes through the netdev.
+    ///
+    /// # Errors
+    /// When the kernel does not answer.
+    pub fn gateways(&mut self, link: &LinkInfo) -> Result<Vec<IpAddr>, Error> {
+        let through = RouteAttribute::Oif(link.index);
+        let routes = self.routes()?.into_iter().filter(|route| {
+            route.header.destination_prefix_length == 0 && route.attributes.contains(&through)
+        });
+        let gateway = |part: &RouteAttribute| match part {
+            RouteAttribute::Gateway(RouteAddress::Inet(ip)) => Some(IpAddr::from(*ip)),
+            RouteAttribute::Gateway(RouteAddress::Inet6(ip)) => Some(IpAddr::from(*ip)),
+            _ => None,
+        };
+        Ok(routes.filter_map(|route| route.attributes.iter().find_map(gateway)).collect())
+    }
+
+    fn routes(&mut self) -> Result<Vec<RouteMessage>, Error> {
+        let request = RouteNetlinkMessage::GetRoute(RouteMessage::default());
+        let what = format!("the routes of {}", self.place);
+        let answers = self.netlink.dump(&request).map_err(|refusal| refusal.about(what))?;
+        let routes = answers.into_iter().filter_map(|answer| match answer {
+            RouteNetlinkMessage::NewRoute(route) => Some(route),
+            _ => None,
+        });
+        Ok(routes.collect())
+    }
+
     fn has_route(&mut self, link: &LinkInfo, gateway: IpAddr) -> Result<bool, Error> {
         let wanted = default_route(link, gateway);
-        let request = RouteNetlinkMessage::GetRoute(RouteMessage::default());
-        let routes = self
-            .netlink
-            .dump(&request)
-            .map_err(|refusal| refusal.about(format!("the routes of {}", self.place)))?;
-        Ok(routes.iter().any(|route| match route {
-            RouteNetlinkMessage::NewRoute(route) => {
-                route.header.destination_prefix_length == 0
-                    && route.header.table == wanted.header.table
-                    && wanted.attributes.iter().all(|part| route.attributes.contains(part))
-            }
-            _ => false,
+        Ok(self.routes()?.iter().any(|route| {
+            route.header.destination_prefix_length == 0
+                && route.header.table == wanted.header.table
+                && wanted.attributes.iter().all(|part| route.attributes.contains(part))
         }))
     }
 }

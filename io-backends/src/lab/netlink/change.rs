@@ -1,5 +1,7 @@
 //! Making, changing and deleting netdevs.
 
+use std::os::fd::{AsRawFd, OwnedFd};
+
 use netlink_packet_core::{NLM_F_CREATE, NLM_F_EXCL};
 use netlink_packet_route::RouteNetlinkMessage;
 use netlink_packet_route::link::{
@@ -26,6 +28,8 @@ pub struct Wanted<'a> {
     pub up: Option<bool>,
     /// Take in every multicast frame (`IFF_ALLMULTI`), or no longer.
     pub all_multicast: Option<bool>,
+    /// Take in frames for every address (`IFF_PROMISC`), or no longer.
+    pub promiscuous: Option<bool>,
 }
 
 impl Links {
@@ -46,8 +50,11 @@ impl Links {
         if let Some(name) = wanted.name {
             attributes.push(LinkAttribute::IfName(self.checked(name)?.into()));
         }
-        for (flag, on) in [(LinkFlags::Up, wanted.up), (LinkFlags::Allmulti, wanted.all_multicast)]
-        {
+        for (flag, on) in [
+            (LinkFlags::Up, wanted.up),
+            (LinkFlags::Allmulti, wanted.all_multicast),
+            (LinkFlags::Promisc, wanted.promiscuous),
+        ] {
             if let Some(on) = on {
                 message.header.change_mask |= flag;
                 message.header.flags.set(flag, on);
@@ -100,6 +107,28 @@ impl Links {
         message.attributes.push(LinkAttribute::LinkInfo(vec![
             Info::Kind(InfoKind::Veth),
             Info::Data(InfoData::Veth(InfoVeth::Peer(self.named(peer)?))),
+        ]));
+        let what = self.place.netdev(name);
+        self.make(message, name, |refusal| refusal.about(what))
+    }
+
+    /// Makes a veth whose other end, `peer`, is born in the namespace that `there` is
+    /// open of. Both are down.
+    ///
+    /// # Errors
+    /// When a name is taken or the kernel refuses.
+    pub(crate) fn make_veth_to(
+        &mut self,
+        name: &str,
+        peer: &str,
+        there: &OwnedFd,
+    ) -> Result<LinkInfo, Error> {
+        let mut other = self.named(peer)?;
+        other.attributes.push(LinkAttribute::NetNsFd(there.as_raw_fd()));
+        let mut message = self.named(name)?;
+        message.attributes.push(LinkAttribute::LinkInfo(vec![
+            Info::Kind(InfoKind::Veth),
+            Info::Data(InfoData::Veth(InfoVeth::Peer(other))),
         ]));
         let what = self.place.netdev(name);
         self.make(message, name, |refusal| refusal.about(what))
@@ -181,6 +210,7 @@ mod tests {
                     mac: Some(mac),
                     mtu: Some(9000),
                     up: Some(true),
+                    promiscuous: None,
                     all_multicast: Some(true),
                 };
                 links.set(&made, &wanted)?;

@@ -1,7 +1,7 @@
 //! The netdevs of one place: finding them and what is known about them.
 
 use netlink_packet_route::RouteNetlinkMessage;
-use netlink_packet_route::link::{self, LinkAttribute, LinkFlags, LinkMessage};
+use netlink_packet_route::link::{self, LinkAttribute, LinkFlags, LinkLayerType, LinkMessage};
 use rustix::io::Errno;
 use switch_core::Mac;
 
@@ -40,6 +40,12 @@ pub struct LinkInfo {
     /// The kernel has acted on that carrier (RFC 2863's `up`): before, what is sent may be lost in silence.
     /// A netdev that has had its carrier from the start may never say so.
     pub operates: bool,
+    /// Whether its frames are Ethernet's.
+    pub ethernet: bool,
+    /// Whether somebody had it take in frames for every address (`IFF_PROMISC`).
+    pub promiscuous: bool,
+    /// The index of the bridge, bond or the like that takes its frames, if any.
+    pub master: Option<u32>,
     /// The index of the netdev it sits on, if any.
     pub lower: Option<u32>,
     /// That one is in another namespace.
@@ -68,6 +74,9 @@ impl LinkInfo {
             up: flags.contains(LinkFlags::Up),
             carrier: flags.contains(LinkFlags::LowerUp),
             operates: false,
+            ethernet: message.header.link_layer_type == LinkLayerType::Ether,
+            promiscuous: flags.contains(LinkFlags::Promisc),
+            master: None,
             lower: None,
             lower_is_elsewhere: false,
             rx_dropped: 0,
@@ -87,6 +96,7 @@ impl LinkInfo {
             }
             LinkAttribute::Mtu(mtu) => self.mtu = *mtu,
             LinkAttribute::OperState(state) => self.operates = *state == link::State::Up,
+            LinkAttribute::Controller(index) => self.master = Some(*index),
             LinkAttribute::Link(index) => self.lower = Some(*index),
             LinkAttribute::LinkNetNsId(_) => self.lower_is_elsewhere = true,
             LinkAttribute::Stats64(stats) => {

@@ -4,6 +4,7 @@ mod address;
 mod bridge;
 mod change;
 mod conversation;
+mod filter;
 mod link;
 mod moving;
 mod nsid;

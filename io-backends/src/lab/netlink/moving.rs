@@ -1,7 +1,6 @@
 //! Taking a netdev from place to place, all or nothing.
 
-use std::fs::File;
-use std::os::fd::{AsRawFd, OwnedFd};
+use std::os::fd::AsRawFd;
 
 use netlink_packet_route::RouteNetlinkMessage;
 use netlink_packet_route::link::LinkAttribute;
@@ -10,7 +9,6 @@ use rustix::io::Errno;
 use super::conversation::Refusal;
 use super::link::{LinkInfo, numbered};
 use crate::Error;
-use crate::lab::netns;
 use crate::lab::place::Place;
 
 /// How often another free `ethN` is tried when somebody else takes it first.
@@ -58,7 +56,7 @@ fn request(
     to: &Place,
     name: &str,
 ) -> Result<Result<(), Refusal>, Error> {
-    let target = open(to)?;
+    let target = to.open()?;
     from.links(|links| {
         let mut message = numbered(link.index);
         message.attributes.push(LinkAttribute::NetNsFd(target.as_raw_fd()));
@@ -85,15 +83,6 @@ fn bring_back(link: &LinkInfo, from: &Place, to: &Place) -> Result<LinkInfo, Err
             let why = refusal.about("").why;
             Err(Error::failed(&what, format!("it is left in {to}, for it can't go back: {why}")))
         }
-    }
-}
-
-/// The place's namespace, for one request.
-fn open(place: &Place) -> Result<OwnedFd, Error> {
-    const OWN: &str = "/proc/thread-self/ns/net";
-    match place {
-        Place::Here => Ok(File::open(OWN).map_err(|error| Error::io(OWN, &error))?.into()),
-        Place::In(netns) => netns::open(netns),
     }
 }
 

@@ -1,0 +1,162 @@
+//! veth ports: a pair that the switch makes, whose far end is for a namespace or the host.
+//!
+//! The near end stays with the switch, tied to a [handle](super::handle). It takes
+//! frames of any size, so that the far end's MTU alone counts.
+
+use super::Attachment;
+use super::attach::passing_name;
+use super::handle::Handle;
+use crate::bpf::door::Way;
+use crate::error::Error;
+use crate::lab::{Journal, LinkInfo, Links, Place, Wanted};
+use crate::queue::tap::TapQueue;
+
+/// The largest MTU of a veth (`ETH_MAX_MTU`).
+const MAX_MTU: u32 = 65_535;
+
+/// Names to try for a far end that takes the lowest free `ethN`.
+const NAME_TRIES: usize = 16;
+
+/// Where the ends of a pair go.
+pub(super) struct Ends<'a> {
+    /// Where the near end stays.
+    pub(super) near: &'a Place,
+    /// Where the far end goes.
+    pub(super) far: &'a Place,
+    /// The name that the user gives: the near end's, or where both are in one place the far end's.
+    pub(super) name: &'a str,
+}
+
+/// Makes the pair and its handle for the port; the far end has what the attachment says.
+pub(super) fn open(
+    journal: &mut Journal,
+    port: &str,
+    attachment: &Attachment,
+    ends: &Ends,
+) -> Result<(TapQueue, LinkInfo), Error> {
+    let apart = ends.near.identity()? != ends.far.identity()?;
+    let (near, far) = make(journal, port, attachment, ends)?;
+    let handle = Handle::make(journal, port, ends.near)?;
+    let out = if apart { Way::Peer(near.index) } else { Way::Out(near.index) };
+    let queue = handle.tie_to_own(&near, out)?;
+    ends.near.links(|links| {
+        links.silence(&near);
+        let wanted = Wanted { up: Some(true), mtu: Some(MAX_MTU), ..Wanted::default() };
+        links.set(&near, &wanted)
+    })?;
+    let far = ends.far.links(|links| {
+        links.configure(&far, attachment)?;
+        links.require(&far.name)
+    })?;
+    Ok((queue, far))
+}
+
+/// Makes the two ends.
+fn make(
+    journal: &mut Journal,
+    port: &str,
+    attachment: &Attachment,
+    ends: &Ends,
+) -> Result<(LinkInfo, LinkInfo), Error> {
+    let (near, far) = match ends.near == ends.far {
+        true => (passing_name(), Some(ends.name)),
+        false => (ends.name.to_owned(), attachment.ifname.as_deref()),
+    };
+    let entry = journal.netdev(port, ends.near, &near, "veth", None)?;
+    let mut tries = 0;
+    loop {
+        let name = match far {
+            Some(name) => name.to_owned(),
+            None => ends.far.links(Links::free_eth)?,
+        };
+        let target = ends.far.open()?;
+        match ends.near.links(|links| links.make_veth_to(&near, &name, &target)) {
+            Ok(near) => {
+                journal.is_at(entry, ends.near, &near)?;
+                return Ok((near, ends.far.links(|links| links.require(&name))?));
+            }
+            // Somebody else took the name that was free.
+            Err(error)
+                if far.is_none()
+                    && tries < NAME_TRIES
+                    && ends.far.links(|links| links.find(&name))?.is_some() =>
+            {
+                drop(error);
+                tries += 1;
+            }
+            Err(error) => return Err(error),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use switch_core::port::Port;
+
+    use super::*;
+    use crate::lab::scratch;
+    use crate::ports::Kind;
+
+    #[test]
+    fn two_hosts_ping() {
+        let (a, b) = (scratch::netns(), scratch::netns());
+        let run = scratch::directory();
+        let mut journal = Journal::open(&run.0, "s").unwrap();
+        let mut ports = Vec::new();
+        for (n, scratch) in [&a, &b].into_iter().enumerate() {
+            let mut attachment = Attachment::new(Kind::Veth { name: format!("{}n", scratch.name) });
+            attachment.netns = Some(scratch.netns.clone());
+            attachment.addr = vec![format!("10.4.4.{}/24", n + 1).parse().unwrap()];
+            let mut attached =
+                crate::ports::attach(&mut journal, &format!("p{n}"), &attachment, 1, None).unwrap();
+            ports.push(attached.queues.remove(0));
+        }
+        let mut ping = a.spawn("ping", &["-c", "5", "-i", "0.2", "10.4.4.2"]);
+        let mut into: Vec<_> = (0..64).map(|_| switch_core::Frame::new()).collect();
+        let mut count = 0;
+        let status = loop {
+            for n in 0..2 {
+                let got = ports[n].receive(&mut into).unwrap();
+                for frame in &mut into[..got] {
+                    count += 1;
+                    ports[1 - n].transmit(frame).unwrap();
+                }
+            }
+            if let Some(status) = ping.try_wait().unwrap() {
+                break status;
+            }
+        };
+        eprintln!("{count} frames, {status}");
+        assert!(status.success());
+        drop(ports);
+        let r = journal.undo();
+        eprintln!("{r:?}");
+        assert!(r.kept.is_empty());
+    }
+
+    #[test]
+    fn time_many() {
+        let a = scratch::netns();
+        let run = scratch::directory();
+        let mut journal = Journal::open(&run.0, "s").unwrap();
+        let mut ports = Vec::new();
+        let begun = std::time::Instant::now();
+        for n in 0..300 {
+            let mut attachment = Attachment::new(Kind::Veth { name: format!("{}n{n}", a.name) });
+            attachment.netns = Some(a.netns.clone());
+            let mut attached =
+                crate::ports::attach(&mut journal, &format!("p{n}"), &attachment, 1, None).unwrap();
+            ports.push(attached.queues.remove(0));
+            if n % 100 == 99 {
+                eprintln!("{n} {:?}", begun.elapsed());
+            }
+        }
+        let begun = std::time::Instant::now();
+        drop(ports);
+        eprintln!("closed {:?}", begun.elapsed());
+        let begun = std::time::Instant::now();
+        let r = journal.undo();
+        eprintln!("undone {:?}", begun.elapsed());
+        assert!(r.kept.is_empty());
+    }
+}
