@@ -1,7 +1,6 @@
 //! TOML files.
 
 use std::path::Path;
-use std::time::{Duration, Instant};
 
 use io_backends::lab::Netns;
 use io_backends::ports::Kind;
@@ -327,14 +326,11 @@ fn as_many_ports_as_a_switch_has() {
             })
             .collect()
     };
-    let start = Instant::now();
     assert_eq!(file(&text(MAX_PORTS)).unwrap().ports.len(), MAX_PORTS);
     assert_eq!(
         told(file(&text(MAX_PORTS + 1))),
         format!("netloom: lab.toml:{}:8: more than 4096 ports", MAX_PORTS * 4 + 2)
     );
-    // Two files of 16,000 lines; a quadratic reader takes minutes.
-    assert!(start.elapsed() < Duration::from_secs(5), "{:?}", start.elapsed());
 }
 
 #[test]

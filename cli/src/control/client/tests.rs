@@ -12,7 +12,7 @@ use crate::control::change::{Action, Change, Thing};
 /// A client whose switch says each of these lines after having read one.
 fn client(lines: &[&str]) -> (Result<Client, CliError>, thread::JoinHandle<Vec<String>>) {
     let (ours, theirs) = UnixStream::pair().unwrap();
-    ours.set_read_timeout(Some(Duration::from_millis(200))).unwrap();
+    ours.set_read_timeout(Some(Duration::from_secs(10))).unwrap();
     let lines: Vec<String> = lines.iter().map(ToString::to_string).collect();
     let switch = thread::spawn(move || {
         let mut theirs = BufReader::new(theirs);
@@ -90,12 +90,13 @@ fn a_broken_off_conversation_is_said_so() {
 #[test]
 fn a_switch_at_work_is_waited_for() {
     let (ours, mut theirs) = UnixStream::pair().unwrap();
-    ours.set_read_timeout(Some(Duration::from_millis(300))).unwrap();
+    let patience = Duration::from_secs(2);
+    ours.set_read_timeout(Some(patience)).unwrap();
     let at_work = thread::spawn(move || {
         theirs.write_all(HELLO.as_bytes()).unwrap();
         for _ in 0..10 {
             // Together longer than the client waits for one byte, each less: that is the case.
-            thread::sleep(Duration::from_millis(60));
+            thread::sleep(patience / 8);
             theirs.write_all(b" ").unwrap();
         }
         theirs.write_all(b"{\"done\":7}\n").unwrap();
@@ -104,7 +105,7 @@ fn a_switch_at_work_is_waited_for() {
     let begin = Instant::now();
     let mut client = Client::over(ours, "lab").unwrap();
     assert_eq!(client.ask::<u8>(&Request::Stop {}).unwrap(), 7);
-    assert!(begin.elapsed() > Duration::from_millis(400), "no longer than any answer");
+    assert!(begin.elapsed() > patience, "no longer than any answer");
     drop(at_work.join().unwrap());
 }
 

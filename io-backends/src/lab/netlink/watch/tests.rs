@@ -32,10 +32,10 @@ fn set(place: &Place, link: &LinkInfo, wanted: &Wanted) {
     place.links(|links| links.set(link, wanted)).unwrap();
 }
 
-/// Drains until `last` has come, at most five seconds; returns all that came.
+/// Drains until `last` has come, at most ten seconds; returns all that came.
 fn until(watch: &mut LinkWatch, last: &LinkEvent) -> Vec<LinkEvent> {
     let mut events = Vec::new();
-    let deadline = Instant::now() + Duration::from_secs(5);
+    let deadline = Instant::now() + Duration::from_secs(10);
     while !events.contains(last) {
         assert!(Instant::now() < deadline, "no {last:?} among {events:?}");
         let readable = rustix::event::PollFlags::IN;
