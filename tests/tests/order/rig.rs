@@ -11,6 +11,7 @@ use io_backends::ports::tap;
 use switch_core::config::{BridgeRules, PortRules};
 use switch_core::fdb::Seed;
 use switch_core::port::DeviceState;
+use switch_core::switch::SwitchStats;
 use switch_core::{Port, Switch};
 
 /// Which engine moves the frames.
@@ -71,11 +72,18 @@ impl Rig {
         }
     }
 
-    /// Waits until the switch has forwarded all; every frame is accounted for then.
-    pub fn at_rest(&self, soon: Duration) {
+    /// Waits until the switch has forwarded all; every frame is accounted for then. If some
+    /// never are, its counters.
+    pub fn at_rest(&self, soon: Duration) -> Result<(), Box<SwitchStats>> {
         let deadline = Instant::now() + soon;
-        while self.switch.stats().imbalance() != 0 {
-            assert!(Instant::now() < deadline, "{:?}", self.switch.stats());
+        loop {
+            let stats = self.switch.stats();
+            if stats.imbalance() == 0 {
+                return Ok(());
+            }
+            if Instant::now() > deadline {
+                return Err(Box::new(stats));
+            }
             std::thread::yield_now();
         }
     }
