@@ -123,9 +123,11 @@ fn a_switch_that_takes_long_to_stop_gives_signs_of_life() {
     let document: Value = serde_json::from_str(answer).expect("a document");
     assert!(document["done"]["changed"].is_array(), "{text}");
     let signs = answer.len() - answer.trim_start_matches(' ').len();
-    // At most two a second: its clock started no earlier than this one.
-    let most = begin.elapsed().as_millis() / 500;
-    assert!((1..=most).contains(&(signs as u128)), "{signs} of {most}");
+    // At most two a second: its clock started no earlier than this one. And one at least, unless
+    // the machine is so fast that nobody had to wait.
+    let took = begin.elapsed();
+    let (least, most) = (u128::from(took.as_secs() >= 2), took.as_millis() / 500);
+    assert!((least..=most).contains(&(signs as u128)), "{signs} signs in {took:?}");
     lab.is_empty();
 }
 

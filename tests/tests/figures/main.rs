@@ -4,9 +4,11 @@
 //! A rate is compared with another of the same run. What a user is promised in
 //! seconds is asserted here once; other tests wait longer for the same.
 
+mod control;
 mod moments;
 mod rate;
 mod reader;
+mod stream;
 mod usage;
 
 use std::time::Duration;
