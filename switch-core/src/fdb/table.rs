@@ -106,7 +106,7 @@ impl Table {
         };
         Table {
             buckets: (0..buckets.max(2)).map(|_| bucket()).collect(),
-            seed,
+            seed: seed.with_odd_factors(),
             moves: CachePadded::new(AtomicU32::new(0)),
             spilled: AtomicU32::new(0),
         }

@@ -11,7 +11,7 @@ fn key(n: u64) -> Key {
 }
 
 /// A seed as random as real ones, but the same in every run.
-fn seed(n: u64) -> Seed {
+pub(super) fn seed(n: u64) -> Seed {
     let mut state = n;
     Seed(std::array::from_fn(|_| {
         state = state.wrapping_add(0x9e37_79b9_7f4a_7c15);
@@ -96,7 +96,7 @@ fn a_ports_limit_holds_for_new_and_moved_addresses() {
 }
 
 /// Address sets people really have, and some chosen to be awkward.
-fn address_sets(count: u64) -> Vec<(&'static str, Vec<Key>)> {
+pub(super) fn address_sets(count: u64) -> Vec<(&'static str, Vec<Key>)> {
     let keys =
         |f: &dyn Fn(u64) -> u64| (0..count).map(|n| Key::from_bits(f(n), Vid::UNTAGGED)).collect();
     vec![
@@ -104,8 +104,15 @@ fn address_sets(count: u64) -> Vec<(&'static str, Vec<Key>)> {
         ("high octets", keys(&|n| n << 32 & 0xfeff_0000_0000 | n << 17 & 0xffff_ffff)),
         ("stride 256", keys(&|n| 0x0200_0000_0000 + (n << 8))),
         ("stride 4096", keys(&|n| 0x0200_0000_0000 + (n << 12))),
+        ("one VLAN each", (0..count).map(one_vlan_each).collect()),
         ("random", keys(&|n| n.wrapping_mul(0x9e37_79b9_7f4a_7c15) >> 16 & 0xfeff_ffff_ffff)),
     ]
+}
+
+/// The same sixteen addresses in each of 4094 VLANs, then sixteen others.
+fn one_vlan_each(n: u64) -> Key {
+    let vid = Vid::new((1 + n % 4094) as u16).unwrap();
+    Key::from_bits(0x5254_0000_0000 + n / 4094, vid)
 }
 
 #[test]
