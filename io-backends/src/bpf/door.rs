@@ -18,34 +18,18 @@ use rustix::io::{Errno, Result};
 
 use super::{Insn, Kind, call, load};
 
-/// Where a door leads.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub(crate) enum Way {
-    /// Out by the netdev with this index.
-    Out(u32),
-    /// To the other end of the veth with this index, as if it came off the wire, without
-    /// waiting in a queue. The kernel drops the frame unless that end is in another namespace.
-    Peer(u32),
-}
-
-impl Way {
-    const fn program(self) -> [Insn; 4] {
-        const REDIRECT: i32 = 23;
-        const REDIRECT_PEER: i32 = 155;
-        let (ifindex, function) = match self {
-            Way::Out(ifindex) => (ifindex, REDIRECT),
-            Way::Peer(ifindex) => (ifindex, REDIRECT_PEER),
-        };
-        [Insn::set(1, ifindex.cast_signed()), Insn::set(2, 0), Insn::call(function), Insn::exit()]
-    }
-}
-
-/// Loads a door: a program for a netdev's ingress that sends every frame the given way.
+/// Loads a door: a program for a netdev's ingress that sends every frame out by the
+/// netdev with this index. (There is a shorter way into the other end of a veth,
+/// `bpf_redirect_peer`; but what comes by it counts as addressed to that host, so a
+/// router would forward what was flooded to it.)
 ///
 /// # Errors
 /// EPERM without CAP_BPF and CAP_NET_ADMIN.
-pub(crate) fn door(way: Way) -> Result<OwnedFd> {
-    load(Kind::CLASSIFIER, &way.program())
+pub(crate) fn door(out: u32) -> Result<OwnedFd> {
+    const REDIRECT: i32 = 23;
+    let program =
+        [Insn::set(1, out.cast_signed()), Insn::set(2, 0), Insn::call(REDIRECT), Insn::exit()];
+    load(Kind::CLASSIFIER, &program)
 }
 
 /// `BPF_LINK_CREATE` for a netdev's tcx hook.
@@ -146,7 +130,7 @@ mod tests {
     fn a_netdev_has_one_door() {
         in_own_netns(|| {
             let near = veth();
-            let program = door(Way::Out(1)).unwrap();
+            let program = door(1).unwrap();
             let link = attach_tcx(&program, near).unwrap();
             assert_eq!(attach_tcx(&program, near).unwrap_err(), Errno::BUSY);
             drop(link);
@@ -157,7 +141,7 @@ mod tests {
     #[test]
     fn a_netdev_that_is_not_there() {
         in_own_netns(|| {
-            let program = door(Way::Peer(1)).unwrap();
+            let program = door(1).unwrap();
             assert!(matches!(attach_tcx(&program, 4711), Err(Errno::INVAL | Errno::NODEV)));
             assert!(Place::Here.links(Links::list).unwrap().len() == 1);
         });

@@ -12,7 +12,7 @@ use rustix::io::Errno;
 
 use super::attach::passing_name;
 use super::tap;
-use crate::bpf::door::{self, Way, attach_tcx};
+use crate::bpf::door::{self, attach_tcx};
 use crate::error::Error;
 use crate::lab::{Journal, LinkInfo, Place, Wanted, move_netdev};
 use crate::queue::tap::TapQueue;
@@ -50,11 +50,10 @@ impl Handle {
         Ok(Handle::of(queue, link, place.clone()))
     }
 
-    /// Ties it to a netdev of the switch's own, whose frames go no other way until it is
-    /// deleted. What the switch sends goes `out`.
-    pub(super) fn tie_to_own(self, netdev: &LinkInfo, out: Way) -> Result<TapQueue, Error> {
-        let inward = load(Way::Out(self.link.index))?;
-        let outward = load(out)?;
+    /// Ties it to a netdev of the switch's own, whose frames go no other way until it is deleted.
+    pub(super) fn tie_to_own(self, netdev: &LinkInfo) -> Result<TapQueue, Error> {
+        let inward = load(self.link.index)?;
+        let outward = load(netdev.index)?;
         self.place.links(|links| {
             links.filter(&self.link, &outward)?;
             links.filter(netdev, &inward)
@@ -64,8 +63,8 @@ impl Handle {
 
     /// Ties it to a netdev of somebody else's, for as long as the queue is open.
     pub(crate) fn tie_to_other(mut self, netdev: &LinkInfo) -> Result<TapQueue, Error> {
-        let inward = load(Way::Out(self.link.index))?;
-        let outward = load(Way::Out(netdev.index))?;
+        let inward = load(self.link.index)?;
+        let outward = load(netdev.index)?;
         let link: OwnedFd = self.place.links(|links| {
             links.filter(&self.link, &outward)?;
             attach_tcx(&inward, netdev.index).map_err(|errno| refused(netdev, errno))
@@ -75,8 +74,8 @@ impl Handle {
     }
 }
 
-fn load(way: Way) -> Result<OwnedFd, Error> {
-    door::door(way).map_err(|errno| {
+fn load(out: u32) -> Result<OwnedFd, Error> {
+    door::door(out).map_err(|errno| {
         Error::system(
             "netdev and veth ports",
             &errno.into(),

@@ -6,7 +6,6 @@
 use super::Attachment;
 use super::attach::passing_name;
 use super::handle::Handle;
-use crate::bpf::door::Way;
 use crate::error::Error;
 use crate::lab::{Journal, LinkInfo, Links, Place, Wanted};
 use crate::queue::tap::TapQueue;
@@ -34,11 +33,9 @@ pub(super) fn open(
     attachment: &Attachment,
     ends: &Ends,
 ) -> Result<(TapQueue, LinkInfo), Error> {
-    let apart = ends.near.identity()? != ends.far.identity()?;
     let (near, far) = make(journal, port, attachment, ends)?;
     let handle = Handle::make(journal, port, ends.near)?;
-    let out = if apart { Way::Peer(near.index) } else { Way::Out(near.index) };
-    let queue = handle.tie_to_own(&near, out)?;
+    let queue = handle.tie_to_own(&near)?;
     ends.near.links(|links| {
         links.silence(&near);
         let wanted = Wanted { up: Some(true), mtu: Some(MAX_MTU), ..Wanted::default() };

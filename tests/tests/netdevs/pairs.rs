@@ -1,7 +1,7 @@
 //! Pairs that the switch makes.
 
 use serde_json::Value;
-use tests::lab::{Lab, at_rest, eventually};
+use tests::lab::{Lab, at_rest, counter, eventually};
 
 const A: &str = "a=veth:anear,netns=na,addr=10.9.0.1/24,addr=fd00::1/64";
 const B: &str =
@@ -26,6 +26,23 @@ fn two_namespaces() {
     let rate = lab.iperf("na", "nb", "10.9.0.2", &["-n", "100M"]);
     assert!(rate > 0.0, "{rate}");
     at_rest(&lab, "x");
+    lab.end();
+}
+
+/// What is flooded to a router is not addressed to it, and not forwarded by it.
+#[test]
+fn a_router_forwards_nothing_that_was_only_flooded_to_it() {
+    let lab = Lab::new();
+    lab.up("x", &[A, B, "router=veth,netns=nr,addr=10.9.0.254/24,addr=10.8.0.254/24"]);
+    lab.run_in("nr", &["sysctl", "-qw", "net.ipv4.ip_forward=1"]).ok();
+    // A neighbour of an address that no port has: its frames go to all.
+    let lladdr = "02:00:00:00:00:77";
+    lab.run_in("na", &["ip", "neigh", "add", "10.9.0.77", "lladdr", lladdr, "dev", "eth0"]).ok();
+    lab.run_in("na", &["ping", "-n", "-q", "-c", "20", "-i", "0.01", "-W", "1", "10.9.0.77"]);
+    // The router has heard all that was before this.
+    lab.ping("na", "10.9.0.254");
+    let forwarded = counter(&lab.proc_net("nr", "snmp"), "Ip:", "ForwDatagrams");
+    assert_eq!(forwarded, 0);
     lab.end();
 }
 
