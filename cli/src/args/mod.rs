@@ -82,7 +82,8 @@ pub enum Command {
     /// Start a switch
     ///
     /// Makes what FILE and the SPECs describe and forwards until interrupted; then removes
-    /// what it made. A SPEC is NAME=KIND[:TARGET][,KEY[=VALUE]]...
+    /// what it made, and exits with 0, or with 1 where it was interrupted before every port
+    /// forwarded. A SPEC is NAME=KIND[:TARGET][,KEY[=VALUE]]...
     ///
     /// Example: netloom up -d --port a=tap,netns=a,addr=10.9.0.1/24
     /// --port b=tap,netns=b,addr=10.9.0.2/24

@@ -1,6 +1,7 @@
 //! Waiting that Ctrl-C ends.
 
 use std::io::{self, Read};
+use std::os::fd::{AsFd, BorrowedFd};
 use std::os::unix::net::UnixStream;
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
@@ -47,5 +48,12 @@ impl Interrupt {
                 _ => return true,
             }
         }
+    }
+}
+
+/// Readable from the first interrupt on.
+impl AsFd for Interrupt {
+    fn as_fd(&self) -> BorrowedFd<'_> {
+        self.came.as_fd()
     }
 }

@@ -4,11 +4,12 @@ use io_backends::host::daemonize::{Background, Side, split};
 use serde::{Deserialize, Serialize};
 
 use crate::args::{Global, Up};
+use crate::commands::interrupt::Interrupt;
 use crate::config::{self, SwitchConfig};
 use crate::control::api::{Changed, Request};
 use crate::control::client::Client;
 use crate::control::rundir::RunDir;
-use crate::daemon::Daemon;
+use crate::daemon::{Daemon, told_to_stop};
 use crate::error::CliError;
 use crate::output;
 
@@ -34,7 +35,7 @@ pub(super) fn run(global: &Global, up: &Up) -> Result<(), CliError> {
     if up.detach {
         return detach(global, &name, &config);
     }
-    let daemon = Daemon::start(&name, &config)?;
+    let daemon = Daemon::start(&name, &config, || true)?;
     if let Err(error) = output::changed(global, &daemon.report()) {
         daemon.stop();
         return Err(stopped_again(error, &name));
@@ -64,27 +65,32 @@ fn detach(global: &Global, name: &str, config: &SwitchConfig) -> Result<(), CliE
             std::process::exit(0)
         }
         Side::Foreground(mut foreground) => {
-            let word = serde_json::from_slice(&foreground.wait());
-            if let Ok(Word::Ready(changed)) = word {
-                let told = output::changed(global, &changed);
-                return told.map_err(|error| match take_down(name) {
-                    Ok(()) => stopped_again(error, name),
-                    Err(_) => {
-                        error.hint(format!("switch {name} runs: `netloom down {name}` stops it"))
-                    }
-                });
-            }
+            let interrupt = Interrupt::catch().map_err(|error| CliError::io("signals", &error))?;
+            let (word, was_stopped) = foreground.wait(interrupt);
+            let failure = match (serde_json::from_slice(&word), was_stopped) {
+                (Ok(Word::Ready(changed)), false) => return tell(global, name, &changed),
+                (Ok(Word::Failed(failure)), _) => failure,
+                (_, true) => told_to_stop(name),
+                (Err(_), false) => {
+                    CliError::failed(what, "it died while it started").hint(format!(
+                        "{} may say more; `netloom down {name}` removes what is left",
+                        RunDir::of(name).log().display()
+                    ))
+                }
+            };
             // Nothing of it is left when its user hears of the failure.
             foreground.end();
-            Err(match word {
-                Ok(Word::Failed(failure)) => failure,
-                _ => CliError::failed(what, "it died while it started").hint(format!(
-                    "{} may say more; `netloom down {name}` removes what is left",
-                    RunDir::of(name).log().display()
-                )),
-            })
+            Err(failure)
         }
     }
+}
+
+/// Tells the user that the switch runs in the background; it does not when that can't be told.
+fn tell(global: &Global, name: &str, changed: &Changed) -> Result<(), CliError> {
+    output::changed(global, changed).map_err(|error| match take_down(name) {
+        Ok(()) => stopped_again(error, name),
+        Err(_) => error.hint(format!("switch {name} runs: `netloom down {name}` stops it")),
+    })
 }
 
 /// A command that fails leaves nothing it made.
@@ -100,12 +106,16 @@ fn stopped_again(error: CliError, name: &str) -> CliError {
 fn serve(background: Background, name: &str, config: &SwitchConfig) {
     let left =
         background.leave_caller().map_err(|error| CliError::io("the background process", &error));
+    let is_wanted = || background.is_awaited();
+    let started = left.and_then(|()| Daemon::start(name, config, is_wanted));
     let say = |word: &Word| background.say(&serde_json::to_vec(word).unwrap_or_default());
-    match left.and_then(|()| Daemon::start(name, config)) {
-        Ok(daemon) => {
-            say(&Word::Ready(daemon.report()));
-            daemon.serve();
-        }
-        Err(error) => say(&Word::Failed(error)),
+    match started {
+        Ok(daemon) => match say(&Word::Ready(daemon.report())) {
+            Ok(()) => daemon.serve(),
+            // Nobody knows that it runs.
+            Err(_) => drop(daemon.stop()),
+        },
+        // With nobody left to tell, nothing is left to do.
+        Err(error) => drop(say(&Word::Failed(error))),
     }
 }

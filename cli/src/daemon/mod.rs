@@ -10,11 +10,12 @@ mod apply;
 mod log;
 mod ports;
 mod requests;
+mod signals;
 mod socket;
 mod workers;
 
 use std::os::fd::AsRawFd;
-use std::os::unix::net::UnixStream;
+use std::rc::Rc;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -24,7 +25,6 @@ use io_backends::host::descriptors;
 use io_backends::lab::{Journal, LinkWatch, Report};
 use mio::unix::SourceFd;
 use mio::{Events, Interest, Poll, Token, Waker};
-use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM};
 use switch_core::fdb::Seed;
 use switch_core::{PortId, Switch};
 
@@ -40,6 +40,7 @@ pub use requests::leftovers;
 use log::Log;
 use ports::Lives;
 use requests::{Answer, hints};
+use signals::Signals;
 use socket::{Asked, Patience, Server};
 use workers::Workers;
 
@@ -73,28 +74,39 @@ pub struct Daemon {
     watch: LinkWatch,
     server: Server,
     /// Readable once a signal came; kept open, never read.
-    _signals: UnixStream,
+    _signals: Rc<Signals>,
     gone: Receiver<PortId>,
     stopping: bool,
 }
 
 impl Daemon {
-    /// Makes a switch and its ports; returns when every port forwards.
+    /// Makes a switch and its ports; returns when every port forwards. Between ports
+    /// it asks whether it `is_wanted` still, and whether a signal came.
     ///
     /// # Errors
-    /// When anything fails; everything made on the way is undone.
-    pub fn start(name: &str, config: &SwitchConfig) -> Result<Daemon, CliError> {
+    /// When anything fails, or it is told to stop; everything made on the way is undone.
+    pub fn start(
+        name: &str,
+        config: &SwitchConfig,
+        is_wanted: impl Fn() -> bool,
+    ) -> Result<Daemon, CliError> {
         let dir = RunDir::of(name);
         dir.check_socket()?;
+        let signals = Signals::catch().map_err(|error| CliError::io("signals", &error))?;
+        let signals = Rc::new(signals);
         descriptors::raise_limit();
         let mut journal = open_journal(&dir)?;
         let undone = journal.undo();
-        match Daemon::begin(&dir, journal, config) {
+        let go_on = || match signals.came() || !is_wanted() {
+            true => Err(told_to_stop(name)),
+            false => Ok(()),
+        };
+        match Daemon::begin(&dir, journal, config, &signals) {
             Ok(mut daemon) => {
                 daemon.log_report("cleaned up after a killed switch", &undone);
                 let before = daemon.config.clone();
                 let wanted = SwitchConfig { name: before.name.clone(), ..config.clone() };
-                if let Err(error) = daemon.apply(wanted, None, || Ok(())) {
+                if let Err(error) = daemon.apply(wanted, None, &go_on) {
                     daemon.log.line(&format!("not started: {error}"));
                     let left = daemon.stop().kept.into_iter().next();
                     return Err(match left {
@@ -116,13 +128,17 @@ impl Daemon {
         }
     }
 
-    fn begin(dir: &RunDir, journal: Journal, config: &SwitchConfig) -> Result<Daemon, CliError> {
+    fn begin(
+        dir: &RunDir,
+        journal: Journal,
+        config: &SwitchConfig,
+        signals: &Rc<Signals>,
+    ) -> Result<Daemon, CliError> {
         let failed = |what: &'static str| move |error: std::io::Error| CliError::io(what, &error);
         dir.write_pid()?;
         let log = Log::open(&dir.log())?;
         let poll = Poll::new().map_err(failed("the control loop"))?;
         let registry = poll.registry();
-        let signals = catch_signals().map_err(failed("signals"))?;
         let watch = LinkWatch::open()?;
         for (fd, token) in [(signals.as_raw_fd(), SIGNALS), (watch.as_raw_fd(), WATCH)] {
             let source = &mut SourceFd(&fd);
@@ -153,7 +169,7 @@ impl Daemon {
             poll,
             watch,
             server,
-            _signals: signals,
+            _signals: Rc::clone(signals),
             gone,
             stopping: false,
         })
@@ -322,12 +338,8 @@ fn open_journal(dir: &RunDir) -> Result<Journal, CliError> {
     })
 }
 
-/// SIGINT, SIGTERM and SIGHUP become bytes to read.
-fn catch_signals() -> std::io::Result<UnixStream> {
-    let (read, write) = UnixStream::pair()?;
-    read.set_nonblocking(true)?;
-    for signal in [SIGINT, SIGTERM, SIGHUP] {
-        signal_hook::low_level::pipe::register(signal, write.try_clone()?)?;
-    }
-    Ok(read)
+/// The error of a start that was ended from outside.
+pub fn told_to_stop(name: &str) -> CliError {
+    CliError::failed(format!("switch {name}"), "it was told to stop before every port forwarded")
+        .hint("what it had made is removed again")
 }

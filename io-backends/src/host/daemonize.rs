@@ -4,9 +4,12 @@
 
 use std::fs::{File, OpenOptions, read_dir};
 use std::io::{self, Read, Write};
+use std::os::fd::AsFd;
 
+use rustix::event::{PollFd, PollFlags, Timespec, poll};
+use rustix::io::Errno;
 use rustix::pipe::{PipeFlags, pipe_with};
-use rustix::process::{Pid, WaitOptions, setsid, waitpid};
+use rustix::process::{Pid, Signal, WaitOptions, kill_process, setsid, waitpid};
 use rustix::stdio::{dup2_stderr, dup2_stdin, dup2_stdout};
 
 use crate::Error;
@@ -67,12 +70,41 @@ pub fn split() -> Result<Side, Error> {
 }
 
 impl Foreground {
-    /// Waits for word; empty when the new process ended without any.
-    pub fn wait(&mut self) -> Vec<u8> {
-        let mut word = Vec::new();
+    /// Waits for word; empty when the new process ended without any. As soon as
+    /// `interrupt` is readable the new process is told to end by SIGTERM, and
+    /// its word is waited for all the same; whether that was so.
+    pub fn wait(&mut self, interrupt: impl AsFd) -> (Vec<u8>, bool) {
+        let (mut word, mut is_told) = (Vec::new(), false);
         // What a process that dies leaves unsaid is no word.
-        let _ = self.word.read_to_end(&mut word);
-        word
+        while let Ok(true) = self.hears(&interrupt, &mut is_told, &mut word) {}
+        (word, is_told)
+    }
+
+    /// Waits for the next piece of the word; false at its end.
+    fn hears(
+        &mut self,
+        interrupt: &impl AsFd,
+        is_told: &mut bool,
+        word: &mut Vec<u8>,
+    ) -> io::Result<bool> {
+        let mut ready =
+            [PollFd::new(&self.word, PollFlags::IN), PollFd::new(interrupt, PollFlags::IN)];
+        let count = if *is_told { 1 } else { 2 };
+        match poll(&mut ready[..count], None) {
+            Err(Errno::INTR) => return Ok(true),
+            polled => polled?,
+        };
+        if !*is_told && !ready[1].revents().is_empty() {
+            *is_told = true;
+            kill_process(self.child, Signal::TERM)?;
+        }
+        if ready[0].revents().is_empty() {
+            return Ok(true);
+        }
+        let mut piece = [0; 4096];
+        let length = self.word.read(&mut piece)?;
+        word.extend(&piece[..length]);
+        Ok(length > 0)
     }
 
     /// Waits for the end of the new process, which has said that it can't go on.
@@ -94,9 +126,18 @@ impl Background {
         std::env::set_current_dir("/")
     }
 
+    /// Whether the foreground still waits for word.
+    pub fn is_awaited(&self) -> bool {
+        let mut pipe = [PollFd::new(&self.word, PollFlags::empty())];
+        let polled = poll(&mut pipe, Some(&Timespec::default()));
+        polled.is_err() || !pipe[0].revents().contains(PollFlags::ERR)
+    }
+
     /// Says the word and lets the foreground go.
-    pub fn say(mut self, word: &[u8]) {
-        // A foreground that was interrupted no longer listens; the switch runs all the same.
-        let _ = self.word.write_all(word);
+    ///
+    /// # Errors
+    /// When the foreground is gone, so that nobody heard it.
+    pub fn say(mut self, word: &[u8]) -> io::Result<()> {
+        self.word.write_all(word)
     }
 }

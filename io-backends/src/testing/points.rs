@@ -9,7 +9,7 @@
 //!
 //! How it works. The command runs under a seccomp filter that hands those calls
 //! to this process before they are made (`SECCOMP_RET_USER_NOTIF`, Linux 5.5).
-//! A thread here looks at each and lets it go on, or kills the process.
+//! A thread here looks at each and lets it go on, or kills the process, or holds it.
 //!
 //! Not points: closing a descriptor (a kill closes it too), writing to a pipe,
 //! socket or device, and the switch's log, which is never read back.
@@ -23,6 +23,7 @@ use std::os::unix::process::CommandExt;
 use std::process::{Child, Command};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::thread;
+use std::time::Duration;
 
 use libc::{seccomp_notif, seccomp_notif_resp, sock_filter, sock_fprog};
 use linux_raw_sys::ptrace;
@@ -38,6 +39,9 @@ use rustix::process::{Pid, Signal, kill_process};
 const ARCHITECTURE: u32 = ptrace::AUDIT_ARCH_X86_64;
 #[cfg(target_arch = "aarch64")]
 const ARCHITECTURE: u32 = ptrace::AUDIT_ARCH_AARCH64;
+
+/// Time between two looks at whether a process is still to be held.
+const LOOK: Duration = Duration::from_millis(2);
 
 /// Calls that may be points, with the names messages give them.
 const CALLS: &[(libc::c_long, &str)] = &[
@@ -69,6 +73,15 @@ const CALLS: &[(libc::c_long, &str)] = &[
 /// The command of `bpf(2)` that attaches a program to a netdev.
 const LINK_CREATE: u64 = 28;
 
+/// What is done at a point, by its number from 1 on.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Stop {
+    /// The process is killed when it is about to pass it.
+    Kill(usize),
+    /// It waits there until [`Points::let_pass`].
+    Hold(usize),
+}
+
 /// The points that a command passes.
 pub struct Points {
     state: Arc<Mutex<State>>,
@@ -77,18 +90,16 @@ pub struct Points {
 #[derive(Default)]
 struct State {
     passed: usize,
-    /// The number of the point to be killed at.
-    last: Option<usize>,
-    killed: Option<String>,
+    stop: Option<Stop>,
+    stopped: Option<String>,
 }
 
 impl Points {
-    /// Starts a command and counts its points from 1 on; it is killed when it
-    /// is about to pass number `last`.
+    /// Starts a command and counts its points; it is stopped where `stop` says.
     ///
     /// # Errors
     /// When the command can't be started, or the kernel takes no such filter.
-    pub fn spawn(command: &mut Command, last: Option<usize>) -> io::Result<(Child, Points)> {
+    pub fn spawn(command: &mut Command, stop: Option<Stop>) -> io::Result<(Child, Points)> {
         let (ours, theirs) = UnixStream::pair()?;
         let filter = filter();
         let hand_over = move || hand_over(&filter, &theirs);
@@ -96,7 +107,7 @@ impl Points {
         unsafe { command.pre_exec(hand_over) };
         let child = command.spawn()?;
         let listener = listener(&ours)?;
-        let state = Arc::new(Mutex::new(State { last, ..State::default() }));
+        let state = Arc::new(Mutex::new(State { stop, ..State::default() }));
         let seen = Arc::clone(&state);
         // It ends with the last process under the filter.
         thread::spawn(move || while supervise(&listener, &seen).is_ok() {});
@@ -106,12 +117,12 @@ impl Points {
     /// Kills the process when it is about to pass the `nth` point from now, 1 being the next.
     pub fn kill_at(&self, nth: usize) {
         let mut state = lock(&self.state);
-        state.last = Some(state.passed + nth);
+        state.stop = Some(Stop::Kill(state.passed + nth));
     }
 
-    /// Kills nothing from now on.
+    /// Kills and holds nothing from now on.
     pub fn let_pass(&self) {
-        lock(&self.state).last = None;
+        lock(&self.state).stop = None;
     }
 
     /// How many points were passed.
@@ -120,10 +131,10 @@ impl Points {
         lock(&self.state).passed
     }
 
-    /// The point a process was killed at, in words; `None` as long as none was.
+    /// The point a process was stopped at, in words; `None` as long as none was.
     #[must_use]
-    pub fn killed(&self) -> Option<String> {
-        lock(&self.state).killed.clone()
+    pub fn stopped(&self) -> Option<String> {
+        lock(&self.state).stopped.clone()
     }
 }
 
@@ -144,18 +155,28 @@ fn supervise(listener: &OwnedFd, state: &Mutex<State>) -> io::Result<()> {
         Err(Errno::NOENT | Errno::INTR) => return Ok(()),
         Err(errno) => return Err(errno.into()),
     };
-    if let Some(point) = point(&call) {
-        let mut state = lock(state);
-        state.passed += 1;
-        if state.last == Some(state.passed) {
-            state.killed = Some(format!("point {}: {point}", state.passed));
-            if let Some(pid) = Pid::from_raw(call.pid.cast_signed()) {
-                kill_process(pid, Signal::KILL)?;
+    match point(&call).and_then(|point| pass(state, &point)) {
+        Some(Stop::Kill(_)) => match Pid::from_raw(call.pid.cast_signed()) {
+            Some(pid) => Ok(kill_process(pid, Signal::KILL)?),
+            None => Ok(()),
+        },
+        hold => {
+            while hold.is_some() && lock(state).stop == hold {
+                thread::sleep(LOOK);
             }
-            return Ok(());
+            go_on(listener, call.id)
         }
     }
-    go_on(listener, call.id)
+}
+
+/// Counts a point; what is to be done at it.
+fn pass(state: &Mutex<State>, point: &str) -> Option<Stop> {
+    let mut state = lock(state);
+    state.passed += 1;
+    let number = state.passed;
+    let stop = state.stop.filter(|stop| [Stop::Kill(number), Stop::Hold(number)].contains(stop))?;
+    state.stopped = Some(format!("point {number}: {point}"));
+    Some(stop)
 }
 
 /// The call in words, if it changes the host.
@@ -326,11 +347,11 @@ const _: () = assert!(size_of::<seccomp_notif>() == 80);
 mod tests {
     use super::*;
 
-    fn files(last: Option<usize>) -> (bool, Points, crate::lab::scratch::Directory) {
+    fn files(stop: Option<Stop>) -> (bool, Points, crate::lab::scratch::Directory) {
         let directory = crate::lab::scratch::directory();
         let mut command = Command::new("sh");
         command.args(["-c", "cd \"$1\"; mkdir a; sh -c 'mkdir b'; mkdir c", "sh"]);
-        let (mut child, points) = Points::spawn(command.arg(&directory.0), last).unwrap();
+        let (mut child, points) = Points::spawn(command.arg(&directory.0), stop).unwrap();
         (child.wait().unwrap().success(), points, directory)
     }
 
@@ -338,11 +359,11 @@ mod tests {
     fn counted_over_all_processes_and_killed_before_the_call() {
         let (succeeded, points, directory) = files(None);
         assert!(succeeded);
-        assert_eq!((points.passed(), points.killed()), (3, None));
+        assert_eq!((points.passed(), points.stopped()), (3, None));
         assert_eq!(std::fs::read_dir(&directory.0).unwrap().count(), 3);
         for last in 1..=3 {
-            let (_, points, directory) = files(Some(last));
-            let killed = points.killed().unwrap();
+            let (_, points, directory) = files(Some(Stop::Kill(last)));
+            let killed = points.stopped().unwrap();
             assert!(killed.starts_with(&format!("point {last}: mkdir")), "{killed}");
             let made = ["a", "b", "c"].map(|name| directory.0.join(name).exists());
             assert!(!made[last - 1], "{made:?}");

@@ -30,7 +30,7 @@ use std::io::{BufRead, BufReader};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 
-use io_backends::testing::points::Points;
+use io_backends::testing::points::{Points, Stop};
 use serde_json::Value;
 
 use running::Process;
@@ -149,10 +149,9 @@ impl Lab {
         Running::start(self, words)
     }
 
-    /// Starts the program, killed when it is about to pass the point of its work
-    /// that has the number `last`: `netloom WORDS`.
-    pub fn spawn_watched(&self, words: &[&str], last: Option<usize>) -> (Running<'_>, Points) {
-        Running::start_watched(self, &[&[PROGRAM], words].concat(), last)
+    /// Starts the program, its points counted, stopped where `stop` says: `netloom WORDS`.
+    pub fn spawn_watched(&self, words: &[&str], stop: Option<Stop>) -> (Running<'_>, Points) {
+        Running::start_watched(self, &[&[PROGRAM], words].concat(), stop)
     }
 
     /// Runs the program: `netloom WORDS`.

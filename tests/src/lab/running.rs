@@ -5,7 +5,7 @@ use std::process::{Child, Command, ExitStatus, Output, Stdio};
 use std::sync::{Arc, Mutex};
 use std::thread;
 
-use io_backends::testing::points::Points;
+use io_backends::testing::points::{Points, Stop};
 
 use super::{Answer, Lab, SOON, eventually_in, within};
 
@@ -40,10 +40,10 @@ impl Process {
     fn start_watched(
         words: &[&str],
         mut command: Command,
-        last: Option<usize>,
+        stop: Option<Stop>,
     ) -> (Process, Points) {
         let command = command.stdout(Stdio::piped()).stderr(Stdio::piped());
-        let (child, points) = Points::spawn(command, last).expect("nsenter under a seccomp filter");
+        let (child, points) = Points::spawn(command, stop).expect("nsenter under a seccomp filter");
         (Process::of(words, child), points)
     }
 
@@ -85,13 +85,13 @@ impl<'l> Running<'l> {
         Running::of(lab, Process::start(words, inside(lab, words)))
     }
 
-    /// The same, killed when it is about to pass its point number `last`.
+    /// The same, its points counted, stopped where `stop` says.
     pub(super) fn start_watched(
         lab: &'l Lab,
         words: &[&str],
-        last: Option<usize>,
+        stop: Option<Stop>,
     ) -> (Running<'l>, Points) {
-        let (process, points) = Process::start_watched(words, inside(lab, words), last);
+        let (process, points) = Process::start_watched(words, inside(lab, words), stop);
         (Running::of(lab, process), points)
     }
 

@@ -5,7 +5,9 @@
 //! Each test begins with the first and ends when a run got through; so it tries
 //! every point there is, on any machine.
 
-use io_backends::testing::points::Points;
+mod interrupted;
+
+use io_backends::testing::points::{Points, Stop};
 use serde_json::Value;
 use tests::lab::{Lab, Running, within};
 
@@ -58,11 +60,11 @@ impl Host {
         Host { lab, theirs, mine, before }
     }
 
-    /// Starts the switch in the foreground, to be killed at its point number `last`.
-    fn up(&self, ports: &[&str], last: Option<usize>) -> (Running<'_>, Points) {
+    /// Starts the switch in the foreground, stopped where `stop` says.
+    fn up(&self, ports: &[&str], stop: Option<Stop>) -> (Running<'_>, Points) {
         let mut words = vec!["up", "/run/files/x.toml"];
         words.extend(ports.iter().flat_map(|port| ["--port", port]));
-        self.lab.spawn_watched(&words, last)
+        self.lab.spawn_watched(&words, stop)
     }
 
     /// Checks that all is as it was.
@@ -124,7 +126,11 @@ fn attached(lab: &Lab) -> Value {
 fn forwards(switch: &mut Running<'_>, points: &Points) -> bool {
     let settled = within(30, || {
         let forwards = switch.out().contains("forwards with");
-        if forwards || points.killed().is_some() || !switch.runs() { Ok(forwards) } else { Err(()) }
+        if forwards || points.stopped().is_some() || !switch.runs() {
+            Ok(forwards)
+        } else {
+            Err(())
+        }
     });
     settled.unwrap_or_else(|()| panic!("it does not get on: {}", switch.err()))
 }
@@ -137,7 +143,7 @@ fn kill_while(host: &Host, ports: &[&str], command: &[&str]) -> usize {
         assert!(forwards(&mut switch, &points), "{}", switch.err());
         points.kill_at(nth);
         let answer = host.lab.netloom(command);
-        let Some(point) = points.killed() else {
+        let Some(point) = points.stopped() else {
             answer.ok();
             host.lab.netloom(&["down", "--all"]).ok();
             drop(switch);
@@ -164,7 +170,7 @@ fn kill_while(host: &Host, ports: &[&str], command: &[&str]) -> usize {
 fn while_it_starts() {
     let host = Host::new("down");
     for nth in 1..MOST {
-        let (mut switch, points) = host.up(&PORTS, Some(nth));
+        let (mut switch, points) = host.up(&PORTS, Some(Stop::Kill(nth)));
         if forwards(&mut switch, &points) {
             points.let_pass();
             switch.signal("TERM");
@@ -173,7 +179,7 @@ fn while_it_starts() {
             println!("{} points", nth - 1);
             return;
         }
-        let point = points.killed().unwrap_or_else(|| panic!("{}", switch.err()));
+        let point = points.stopped().unwrap_or_else(|| panic!("{}", switch.err()));
         switch.wait(10);
         host.clean_up(&point, nth % 2 == 0);
     }
@@ -217,9 +223,9 @@ fn while_another_cleans_up_after_it() {
         assert!(forwards(&mut switch, &points), "{}", switch.err());
         switch.signal("KILL");
         switch.wait(10);
-        let (down, points) = host.lab.spawn_watched(&["down", "x"], Some(nth));
+        let (down, points) = host.lab.spawn_watched(&["down", "x"], Some(Stop::Kill(nth)));
         let answer = down.wait(30);
-        let Some(point) = points.killed() else {
+        let Some(point) = points.stopped() else {
             answer.ok();
             host.is_as_it_was("no point");
             println!("{} points", nth - 1);
