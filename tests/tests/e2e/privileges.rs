@@ -1,5 +1,7 @@
 //! What a switch needs of the host and of its user, and what it says without.
 
+use tests::lab::{Lab, PROGRAM};
+
 use crate::mistakes::{check, with_a_switch};
 
 #[test]
@@ -38,6 +40,7 @@ fn without_the_privileges() {
         let answer = lab.run(&words);
         let message = answer.refused(4);
         assert!(message.contains(named), "{answer:#?}");
+        assert!(answer.hint().contains(named), "{answer:#?}");
         assert_eq!(lab.inventory(), before, "{lacking}");
     }
     // What asks for nothing needs nothing.
@@ -67,4 +70,34 @@ fn without_dev_net_tun() {
         ],
     );
     lab.end();
+}
+
+/// A file of the host that every program has, as a rule: said by its name, once, with what brings
+/// it back, and nothing is made.
+#[test]
+fn without_what_every_host_has() {
+    let lab = Lab::new();
+    let no_null = "mount -t tmpfs tmpfs /dev; mkdir /dev/net; mknod /dev/net/tun c 10 200";
+    let no_proc = "mount -t tmpfs tmpfs /proc";
+    let cases = [
+        (no_null, &["up", "-d"][..], "/dev/null: ", "mknod"),
+        (no_proc, &["up", "-d"], "/proc/", "mount -t proc"),
+        (no_proc, &["up"], "/proc/", "mount -t proc"),
+    ];
+    for (script, up, named, remedy) in cases {
+        let script = format!("{script}; exec {PROGRAM} \"$@\"");
+        let words = ["unshare", "--mount", "sh", "-c", &script, "sh"];
+        let ports = ["--name", "y", "--port", "a=tap", "--port", "b=tap,netns=nb"];
+        let answer = lab.run(&[&words, up, &ports].concat());
+        assert!(answer.refused(1).starts_with(named), "{answer:#?}");
+        assert!(answer.hint().contains(remedy), "{answer:#?}");
+        lab.is_empty();
+    }
+    // In the foreground nothing is written to /dev/null.
+    let script = format!("{no_null}; exec {PROGRAM} up --name y --port b=tap,netns=nb");
+    let switch = lab.spawn(&["unshare", "--mount", "sh", "-c", &script]);
+    switch.says("forwards with 1 port", 10);
+    switch.signal("TERM");
+    switch.wait(10).ok();
+    lab.is_empty();
 }
