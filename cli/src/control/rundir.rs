@@ -144,8 +144,8 @@ impl RunDir {
                 Err(CliError::io(self.path.display().to_string(), &error))
             }
             _ => {
-                // The parent goes with the last switch; while others are there it stays.
-                let _ = fs::remove_dir(parent());
+                // With the last switch, and only if Netloom made it.
+                lab::remove_parent(&parent());
                 Ok(())
             }
         }

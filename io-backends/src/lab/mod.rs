@@ -22,7 +22,9 @@ mod place;
 pub(crate) mod scratch;
 
 pub use echo::Echo;
-pub use journal::{Entry, Found, Journal, Left, Mark, NetdevEnd, Report, Undone, is_running};
+pub use journal::{
+    Entry, Found, Journal, Left, Mark, NetdevEnd, Report, Undone, is_running, remove_parent,
+};
 pub use netlink::{
     LinkEvent, LinkInfo, LinkWatch, Links, Wanted, Watched, move_netdev, valid_name,
 };

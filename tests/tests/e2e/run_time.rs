@@ -26,6 +26,28 @@ fn a_directory_of_the_users_choice() {
     lab.end();
 }
 
+/// What Netloom did not make is not Netloom's to remove, empty or not.
+#[test]
+fn a_directory_that_was_there_stays() {
+    let lab = Lab::new();
+    lab.run(&["mkdir", "/run/files/mine"]).ok();
+    let left = || {
+        let files = std::fs::read_dir(lab.path("/run/files/mine")).expect("it is there");
+        files.map(|file| file.expect("a file").file_name()).collect::<Vec<_>>()
+    };
+    with_directory(&lab, "/run/files/mine", &UP).ok();
+    with_directory(&lab, "/run/files/mine", &["down", "x"]).ok();
+    assert!(left().is_empty(), "{:?}", left());
+    // A failed one leaves nothing in it, and none where there was none.
+    let bad = [&UP[..4], &["--port", "b=tap,netns=nb,ifname=lo"]].concat();
+    for directory in ["/run/files/mine", "/run/files/none"] {
+        with_directory(&lab, directory, &bad).refused(1);
+    }
+    assert!(left().is_empty(), "{:?}", left());
+    assert!(!lab.path("/run/files/none").exists());
+    lab.end();
+}
+
 #[test]
 fn one_that_is_no_good_is_told_and_nothing_is_made() {
     let lab = Lab::new();

@@ -15,7 +15,7 @@ use std::path::{Path, PathBuf};
 
 use rustix::fs::{FlockOperation, flock};
 
-use super::files::{is_at, is_running, make_folder, on_file};
+use super::files::{is_at, is_running, make_folder, make_parent, on_file};
 use crate::Error;
 use crate::lab::Netns;
 use crate::lab::netns::{self, NsIdentity, Standing, named};
@@ -123,7 +123,7 @@ impl<'a> Claims<'a> {
     fn lock(&self) -> Result<File, Error> {
         let tree = self.tree();
         loop {
-            let locked = make_folder(self.parent).and_then(|()| {
+            let locked = make_parent(self.parent).and_then(|()| {
                 match DirBuilder::new().mode(0o700).create(&tree) {
                     Err(error) if error.kind() != io::ErrorKind::AlreadyExists => Err(error),
                     _ => lock_if_there(&tree),

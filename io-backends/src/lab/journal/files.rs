@@ -13,6 +13,39 @@ use crate::Error;
 /// A record's name in the run-time directory.
 pub(super) const RECORD: &str = "made";
 
+/// In the run-time directory that all switches share: says that Netloom made that directory,
+/// which then goes with the last switch. One that was there before stays.
+const OWN: &str = ".made";
+
+/// Makes the run-time directory that all switches share, if it is not there.
+pub(super) fn make_parent(parent: &Path) -> io::Result<()> {
+    if let Some(above) = parent.parent() {
+        make_folder(above)?;
+    }
+    match DirBuilder::new().mode(0o755).create(parent) {
+        Ok(()) => File::create(parent.join(OWN)).map(drop).inspect_err(|_| {
+            let _ = fs::remove_dir(parent);
+        }),
+        Err(_) if parent.is_dir() => Ok(()),
+        Err(error) => Err(error),
+    }
+}
+
+/// Removes the run-time directory that all switches share, if Netloom made it
+/// and nothing is in it any more.
+pub fn remove_parent(parent: &Path) {
+    let own = parent.join(OWN);
+    let Ok(mut files) = fs::read_dir(parent) else { return };
+    if !files.all(|file| file.is_ok_and(|file| file.path() == own)) || !own.exists() {
+        return;
+    }
+    let _ = fs::remove_file(&own);
+    if fs::remove_dir(parent).is_err() {
+        // Another switch has just begun in it, and ends it later.
+        let _ = File::create(own);
+    }
+}
+
 /// Whether a switch of that name runs: whether its record is locked.
 /// `parent` is the run-time directory that all switches share. A record that
 /// this process can't read counts as a running switch's.

@@ -12,7 +12,7 @@ mod record;
 mod undo;
 
 pub use claims::Found;
-pub use files::is_running;
+pub use files::{is_running, remove_parent};
 pub use undo::{Left, NetdevEnd, Report, Undone};
 
 use std::collections::BTreeMap;
@@ -27,7 +27,7 @@ use rustix::fs::{FlockOperation, flock};
 use rustix::io::Errno;
 
 use self::claims::Claims;
-use self::files::{RECORD, is_at, make_folder, on_file};
+use self::files::{RECORD, is_at, make_folder, make_parent, on_file};
 use self::record::{Line, Loan, Netdev, Spot, Thing};
 use crate::lab::netlink::LinkInfo;
 use crate::lab::place::Place;
@@ -69,11 +69,15 @@ impl Journal {
     /// When a switch of that name runs, or the directory can't be written.
     pub fn open(parent: &Path, switch: &str) -> Result<Journal, Error> {
         let folder = parent.join(switch);
-        make_folder(&folder).map_err(|error| on_file(&folder, &error))?;
-        let found = Journal::lock(parent, switch, true).inspect_err(|_| {
-            // Only an empty one goes.
-            let _ = fs::remove_dir(&folder);
-        })?;
+        let found = make_parent(parent)
+            .and_then(|()| make_folder(&folder))
+            .map_err(|error| on_file(&folder, &error))
+            .and_then(|()| Journal::lock(parent, switch, true))
+            .inspect_err(|_| {
+                // Only an empty one goes.
+                let _ = fs::remove_dir(&folder);
+                remove_parent(parent);
+            })?;
         found.ok_or_else(|| Error::failed(folder.display().to_string(), "somebody removes it"))
     }
 
