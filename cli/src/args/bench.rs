@@ -1,6 +1,8 @@
 //! `netloom bench`.
 
+use std::fmt::Display;
 use std::path::{Path, PathBuf};
+use std::str::FromStr;
 use std::time::Duration;
 
 use clap::Args;
@@ -30,28 +32,28 @@ pub struct Bench {
     #[arg(long, value_name = "SECONDS", default_value = "1", value_parser = seconds_arg)]
     pub duration: Duration,
     /// How often each is repeated
-    #[arg(long, default_value = "5", value_parser = clap::value_parser!(u16).range(1..=1000))]
+    #[arg(long, default_value = "5", value_parser = number::<u16>(1, 1000))]
     pub rounds: u16,
     /// Frame sizes, by commas, with FCS [default: those of RFC 2544 and 9000 for loop,
     /// 64 and 1518 for udp, also 512 for throughput, 64 for idle-ports and stopped-receiver]
     #[arg(long, value_name = "BYTES", value_delimiter = ',')]
-    #[arg(value_parser = clap::value_parser!(u32).range(64..=9000))]
+    #[arg(value_parser = number::<u32>(64, 9000))]
     pub sizes: Vec<u32>,
     /// Queues of a port, by commas, for loop [default: 1 and one a CPU, at most 8]
     #[arg(long, value_name = "COUNTS", value_delimiter = ',')]
-    #[arg(value_parser = clap::value_parser!(u16).range(1..=256))]
+    #[arg(value_parser = number::<u16>(1, 256))]
     pub queues: Vec<u16>,
     /// Flows at once, by commas, for tcp, udp and rtt [default: 1 and 8]
     #[arg(long, value_name = "COUNTS", value_delimiter = ',')]
-    #[arg(value_parser = clap::value_parser!(u16).range(1..=1000))]
+    #[arg(value_parser = number::<u16>(1, 1000))]
     pub flows: Vec<u16>,
     /// Where to stop looking for an FDB's capacity, for fdb [default: 131072]
     #[arg(long, value_name = "COUNT")]
-    #[arg(value_parser = clap::value_parser!(u32).range(64..=4_194_304))]
+    #[arg(value_parser = number::<u32>(64, 4_194_304))]
     pub addresses: Option<u32>,
     /// How many idle ports there are, for idle-ports [default: 1000]
     #[arg(long = "ports", value_name = "COUNT")]
-    #[arg(value_parser = clap::value_parser!(u16).range(1..=4000))]
+    #[arg(value_parser = number::<u16>(1, 4000))]
     pub idle_ports: Option<u16>,
     /// Keep idle CPUs from sleeping meanwhile, so that waking them stays out of the figures:
     /// on virtual machines it can be most of a round trip
@@ -60,6 +62,17 @@ pub struct Bench {
     /// Write a page with plots into this file
     #[arg(long, value_name = "FILE.html")]
     pub report: Option<PathBuf>,
+}
+
+/// A reader of numbers from `least` to `most`.
+fn number<N>(least: N, most: N) -> impl Fn(&str) -> Result<N, String> + Clone + Send + Sync
+where
+    N: FromStr + PartialOrd + Display + Copy + Send + Sync + 'static,
+{
+    move |text| {
+        let number = text.parse().ok().filter(|number| (least..=most).contains(number));
+        number.ok_or_else(|| format!("not a number from {least} to {most}"))
+    }
 }
 
 /// Seconds on the command line, whole or not.

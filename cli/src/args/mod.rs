@@ -70,6 +70,8 @@ pub enum Command {
     /// between them; shows the FDB and the counters; takes all of it away again.
     Demo,
     /// Say what this host offers, what is missing and what that costs
+    ///
+    /// Its exit status is 1 when something that `up` needs is missing, 4 when only a privilege is.
     Doctor,
     /// Measure this host: forwarding, TCP, round trips and more, beside other switches
     ///

@@ -3,8 +3,10 @@
 use std::fs;
 use std::path::Path;
 
+use io_backends::ErrorKind;
 use io_backends::host::probe::{self, Finding};
 use rustix::fs::{Access, access};
+use rustix::io::Errno;
 use rustix::thread::{CapabilitySet, capabilities};
 use serde::Serialize;
 
@@ -27,6 +29,9 @@ struct Report {
 /// One thing looked at.
 #[derive(Serialize)]
 struct Check {
+    /// Whether only a privilege of this process is missing.
+    #[serde(skip)]
+    is_denied: bool,
     what: &'static str,
     /// `ok`, `limited` or `missing`.
     state: &'static str,
@@ -41,14 +46,41 @@ struct Check {
 /// Looks at the host and reports.
 ///
 /// # Errors
-/// When standard output can't be written.
+/// When standard output can't be written; when something that `up` needs is missing, exit 1,
+/// or 4 when only privileges are.
 pub(super) fn run(global: &Global) -> Result<(), CliError> {
     let report = Report {
         kernel: read("/proc/sys/kernel/osrelease").unwrap_or_default(),
         cpus: std::thread::available_parallelism().ok().map(usize::from),
         checks: checks(),
     };
-    output::show(global, &report, |paint| text(&report, paint))
+    output::show(global, &report, |paint| text(&report, paint))?;
+    judge(&report)
+}
+
+/// What is missing that `up` needs.
+fn missing(report: &Report) -> Vec<&Check> {
+    report.checks.iter().filter(|check| check.needed && check.state == "missing").collect()
+}
+
+/// Fails where the host or the process lacks something that `up` needs.
+fn judge(report: &Report) -> Result<(), CliError> {
+    let missing = missing(report);
+    if missing.is_empty() {
+        return Ok(());
+    }
+    let names: Vec<_> = missing.iter().map(|check| check.what).collect();
+    let why = format!("misses {}", names.join(", "));
+    let privileges = missing.iter().filter(|check| check.is_denied).count();
+    let (kind, what) = match privileges == missing.len() {
+        true => (ErrorKind::Privilege, "this process"),
+        false => (ErrorKind::Failed, "this host"),
+    };
+    let error = CliError::new(kind, what, why);
+    Err(match privileges {
+        0 => error,
+        _ => error.hint("as root it can see and do more: sudo netloom doctor"),
+    })
 }
 
 fn checks() -> Vec<Check> {
@@ -111,18 +143,19 @@ fn needed(what: &'static str, finding: Finding, cost: &'static str) -> Check {
 }
 
 fn check(what: &'static str, finding: Finding, cost: &'static str) -> Check {
+    let is_denied = matches!(finding, Finding::Denied(_));
     let (state, detail) = match finding {
         Finding::Has(detail) => ("ok", detail),
         Finding::Limited(detail) => ("limited", detail),
-        Finding::Lacks(detail) => ("missing", detail),
+        Finding::Lacks(detail) | Finding::Denied(detail) => ("missing", detail),
     };
-    Check { what, state, detail, cost: (state != "ok").then_some(cost), needed: false }
+    Check { what, state, detail, cost: (state != "ok").then_some(cost), needed: false, is_denied }
 }
 
 fn capability(wanted: CapabilitySet) -> Finding {
     match capabilities(None) {
         Ok(sets) if sets.effective.contains(wanted) => Finding::Has("held".into()),
-        _ => Finding::Lacks("not held: run it as root".into()),
+        _ => Finding::Denied("not held: run it as root".into()),
     }
 }
 
@@ -133,6 +166,7 @@ fn run_directory() -> Finding {
     let there = parent.ancestors().find(|path| path.is_dir()).unwrap_or(Path::new("/"));
     match access(there, Access::WRITE_OK) {
         Ok(()) => Finding::Has(parent.display().to_string()),
+        Err(Errno::ACCESS) => Finding::Denied(format!("{} can't be written", there.display())),
         Err(_) => Finding::Lacks(format!("{} can't be written", there.display())),
     }
 }
@@ -179,19 +213,10 @@ fn text(report: &Report, paint: Paint) -> String {
 }
 
 fn verdict(report: &Report, paint: Paint) -> String {
-    let missing: Vec<_> = report
-        .checks
-        .iter()
-        .filter(|check| check.needed && check.state == "missing")
-        .map(|check| check.what)
-        .collect();
-    if missing.is_empty() {
-        return paint.green("Netloom can run here.");
-    }
-    let text = paint.red(format!("Netloom can't do much here without {}.", missing.join(", ")));
-    match missing.iter().any(|what| what.starts_with("CAP_")) {
-        true => format!("{text}\nAs root it can see and do more: sudo netloom doctor"),
-        false => text,
+    let missing: Vec<_> = missing(report).iter().map(|check| check.what).collect();
+    match missing.is_empty() {
+        true => paint.green("Netloom can run here."),
+        false => paint.red(format!("Netloom can't do much here without {}.", missing.join(", "))),
     }
 }
 
@@ -230,6 +255,24 @@ Netloom can run here.
     fn only_what_is_needed_makes_the_verdict() {
         let text = text(&report(Finding::Lacks("is not there".into())), Paint::on(false));
         assert!(text.ends_with("\nNetloom can't do much here without /dev/net/tun.\n"), "{text}");
+    }
+
+    #[test]
+    fn what_up_needs_makes_the_exit_status() {
+        let with = |tun: Finding, capability: Finding| {
+            let mut report = report(tun);
+            report.checks.push(needed("CAP_NET_ADMIN", capability, "no port"));
+            judge(&report).err().map(|error| error.kind.exit())
+        };
+        let has = || Finding::Has("there".into());
+        let lacks = || Finding::Lacks("not there".into());
+        let denied = || Finding::Denied("not held".into());
+        assert_eq!(with(has(), has()), None);
+        assert_eq!(with(Finding::Limited("no offloads".into()), has()), None);
+        assert_eq!(with(has(), denied()), Some(4));
+        assert_eq!(with(denied(), denied()), Some(4));
+        assert_eq!(with(lacks(), has()), Some(1));
+        assert_eq!(with(lacks(), denied()), Some(1));
     }
 
     #[test]

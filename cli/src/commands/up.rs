@@ -5,11 +5,11 @@ use serde::{Deserialize, Serialize};
 
 use crate::args::{Global, Up};
 use crate::commands::interrupt::Interrupt;
-use crate::config::{self, SwitchConfig};
+use crate::config::{self, Described, SwitchConfig};
 use crate::control::api::{Changed, Request};
 use crate::control::client::Client;
 use crate::control::rundir::RunDir;
-use crate::daemon::{Daemon, told_to_stop};
+use crate::daemon::{Daemon, check_cpus, told_to_stop};
 use crate::error::CliError;
 use crate::output;
 
@@ -41,14 +41,26 @@ pub(super) fn run(global: &Global, up: &Up) -> Result<(), CliError> {
         return Err(stopped_again(error, &name));
     }
     output::hint(global, "Ctrl-C stops it and removes what it made");
-    daemon.serve();
+    let stopped = daemon.serve();
+    // With --json the one document has been printed; and a reader that hung up keeps nothing here.
+    if !global.json && !global.quiet {
+        let line = stopped.changed.first().map(ToString::to_string);
+        let _ = output::show(global, &stopped, |_| line.unwrap_or_default());
+        stopped.hints.iter().for_each(|text| output::hint(global, text));
+    }
     Ok(())
 }
 
 /// The switch's name, and what file and SPECs together describe.
 fn described(global: &Global, up: &Up) -> Result<(String, SwitchConfig), CliError> {
     let file = up.file.as_deref();
-    let base = file.map_or_else(|| Ok(SwitchConfig::default()), config::load)?;
+    let base = match file.map(config::load).transpose()? {
+        Some(Described { config, workers_at }) => {
+            check_cpus(&config.workers, workers_at.as_deref().unwrap_or("workers"))?;
+            config
+        }
+        None => SwitchConfig::default(),
+    };
     let ports = up.ports.iter().map(|spec| config::parse_spec(spec)).collect::<Result<_, _>>()?;
     let config = config::merge(base, ports)?;
     let wanted = up.name.as_deref().or(global.switch.as_deref());
@@ -111,7 +123,7 @@ fn serve(background: Background, name: &str, config: &SwitchConfig) {
     let say = |word: &Word| background.say(&serde_json::to_vec(word).unwrap_or_default());
     match started {
         Ok(daemon) => match say(&Word::Ready(daemon.report())) {
-            Ok(()) => daemon.serve(),
+            Ok(()) => drop(daemon.serve()),
             // Nobody knows that it runs.
             Err(_) => drop(daemon.stop()),
         },

@@ -88,12 +88,23 @@ pub(crate) fn contend(goes: &PortConfig, comes: &PortConfig) -> bool {
 
 /// Whether what goes may have the name inside their namespace that what comes would take.
 fn is_next_in_line(goes: &PortConfig, comes: &PortConfig) -> bool {
-    let inside = |port: &PortConfig| match port.attachment.kind {
-        Kind::Tap { .. } | Kind::Veth { .. } => port.attachment.netns.clone(),
+    inside(comes).is_some()
+        && inside(comes) == inside(goes)
+        && (takes_free_name(goes) || takes_free_name(comes))
+}
+
+/// The namespace that a port's netdev moves to.
+fn inside(port: &PortConfig) -> Option<&Netns> {
+    match port.attachment.kind {
+        Kind::Tap { .. } | Kind::Veth { .. } => port.attachment.netns.as_ref(),
         Kind::Netdev { .. } | Kind::Macvtap { .. } | Kind::Fd(_) => None,
-    };
-    let is_named = |port: &PortConfig| port.attachment.ifname.is_some();
-    inside(comes).is_some() && inside(comes) == inside(goes) && !(is_named(goes) && is_named(comes))
+    }
+}
+
+/// Whether a port's netdev gets the lowest `ethN` that is free where it moves to: its turn comes
+/// after those whose name is said.
+pub(crate) fn takes_free_name(port: &PortConfig) -> bool {
+    inside(port).is_some() && port.attachment.ifname.is_none()
 }
 
 /// What a port has outside, and whether it shares that with others that share too.

@@ -26,11 +26,21 @@ const LARGEST: u64 = 16 << 20;
 
 type Node<'a> = Spanned<DeValue<'a>>;
 
+/// A switch as a file describes it.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Described {
+    /// The switch.
+    pub config: SwitchConfig,
+    /// Where `workers` has its value, like `lab.toml:3:11`: whether the host has those CPUs
+    /// is judged when the switch starts.
+    pub workers_at: Option<String>,
+}
+
 /// The switch that the file at `path` describes.
 ///
 /// # Errors
 /// Exit 4 if the file may not be read; 2 if it can't be or is wrong.
-pub fn load(path: &Path) -> Result<SwitchConfig, CliError> {
+pub fn load(path: &Path) -> Result<Described, CliError> {
     let what = path.display().to_string();
     let bytes = read(path).map_err(|error| match error.kind() {
         io::ErrorKind::PermissionDenied => {
@@ -40,7 +50,7 @@ pub fn load(path: &Path) -> Result<SwitchConfig, CliError> {
         _ => CliError::usage(&what, describe(&error)),
     })?;
     match String::from_utf8(bytes) {
-        Ok(text) => parse_file(path, &text),
+        Ok(text) => describe_file(path, &text),
         Err(error) => {
             let valid = error.utf8_error().valid_up_to();
             let text = String::from_utf8_lossy(&error.as_bytes()[..valid]).into_owned();
@@ -70,13 +80,28 @@ fn read(path: &Path) -> io::Result<Vec<u8>> {
 /// # Errors
 /// Exit 2, naming line and column and the text that is wrong there.
 pub fn parse_file(path: &Path, text: &str) -> Result<SwitchConfig, CliError> {
-    Reader { text }.switch().map_err(|mistake| told(path, text, mistake))
+    describe_file(path, text).map(|described| described.config)
+}
+
+fn describe_file(path: &Path, text: &str) -> Result<Described, CliError> {
+    let mut workers_at = None;
+    match (Reader { text }).switch(&mut workers_at) {
+        Ok(config) => {
+            Ok(Described { config, workers_at: workers_at.map(|at| place(path, text, at)) })
+        }
+        Err(mistake) => Err(told(path, text, mistake)),
+    }
 }
 
 fn told(path: &Path, text: &str, mistake: Mistake) -> CliError {
-    let (line, column) = line_column(text, mistake.at);
-    let what = format!("{}:{line}:{column}", path.display());
+    let what = place(path, text, mistake.at);
     CliError { hint: mistake.hint, ..CliError::usage(what, mistake.why) }
+}
+
+/// File, line and column of byte `at`.
+fn place(path: &Path, text: &str, at: usize) -> String {
+    let (line, column) = line_column(text, at);
+    format!("{}:{line}:{column}", path.display())
 }
 
 /// Line and column of byte `at`, counted from 1 in lines and characters.
@@ -91,12 +116,16 @@ struct Reader<'a> {
 }
 
 impl Reader<'_> {
-    fn switch(&self) -> Result<SwitchConfig, Mistake> {
+    /// All of it. `workers_at` is set to where `workers` has its value, if it is there.
+    fn switch(&self, workers_at: &mut Option<usize>) -> Result<SwitchConfig, Mistake> {
         let document = DeTable::parse(self.text).map_err(|error| self.syntax(&error))?;
         let mut config = SwitchConfig::default();
         for (word, at, node) in in_order(document.get_ref()) {
             match (word, node.get_ref()) {
-                ("switch", DeValue::Table(table)) => self.rules(&mut config, table)?,
+                ("switch", DeValue::Table(table)) => {
+                    self.rules(&mut config, table)?;
+                    *workers_at = table.get("workers").map(|node| node.span().start);
+                }
                 ("port", DeValue::Array(ports)) => config.ports = self.ports(ports)?,
                 ("switch", _) => {
                     return Err(Mistake::new(at, "switch is not a table").hint("write [switch]"));

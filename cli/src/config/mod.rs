@@ -19,10 +19,10 @@ mod spec;
 mod value;
 mod words;
 
-use io_backends::Attachment;
+use io_backends::{Attachment, ErrorKind};
 use switch_core::config::{BridgeRules, DEFAULT_FDB_CAPACITY, PortRules};
 
-pub use file::{load, parse_file};
+pub use file::{Described, load, parse_file};
 pub use frame_spec::parse_frame;
 pub use names::{DEFAULT_SWITCH, NAME_MAX, NETDEV_MAX, is_name, is_netdev, netns, switch_name};
 pub(crate) use names::{mac_arg, name_arg, vid_arg};
@@ -32,7 +32,7 @@ pub use reference::{
 };
 pub use spec::{parse_settings, parse_spec};
 
-use claims::Claims;
+use claims::{Claims, Clash};
 
 use crate::error::CliError;
 
@@ -115,25 +115,34 @@ impl SwitchConfig {
 pub fn merge(mut base: SwitchConfig, ports: Vec<PortConfig>) -> Result<SwitchConfig, CliError> {
     let mut claims = Claims::default();
     for port in base.ports.iter().chain(&ports) {
-        claims.add(port).map_err(|clash| {
-            let why = if clash.first.is_some() { "the name is used twice" } else { &clash.why };
-            CliError { hint: clash.hint, ..CliError::usage(format!("port {:?}", port.name), why) }
-        })?;
+        claims.add(port).map_err(|clash| refused(port, clash, ErrorKind::Usage))?;
     }
     base.ports.extend(ports);
     Ok(base)
 }
 
+fn refused(port: &PortConfig, clash: Clash, kind: ErrorKind) -> CliError {
+    let why = if clash.first.is_some() { "the name is used twice" } else { &clash.why };
+    CliError { hint: clash.hint, ..CliError::new(kind, format!("port {:?}", port.name), why) }
+}
+
 /// `running` with one port more.
 ///
 /// # Errors
-/// Exit 1 if it has a port of that name; else as [`merge`].
+/// Exit 1 if a port of it has that name or the same far end, or there are 4096.
 pub fn with_port(running: &SwitchConfig, port: PortConfig) -> Result<SwitchConfig, CliError> {
     if running.port(&port.name).is_some() {
         let what = format!("port {}", port.name);
-        return Err(CliError::failed(what, "the switch has a port of this name already"));
+        let why = "the switch has a port of this name already";
+        return Err(CliError::new(ErrorKind::Taken, what, why));
     }
-    merge(running.clone(), vec![port])
+    let mut claims = Claims::default();
+    for port in running.ports.iter().chain([&port]) {
+        claims.add(port).map_err(|clash| refused(port, clash, ErrorKind::Taken))?;
+    }
+    let mut wanted = running.clone();
+    wanted.ports.push(port);
+    Ok(wanted)
 }
 
 #[cfg(test)]

@@ -3,7 +3,7 @@
 //! The steps come in this order. First the devices go that are in the way: those of ports that
 //! are attached elsewhere from now on, which then get their new rules, and those of removed ports
 //! whose netdev, name in a namespace or descriptor another port gets. Then devices come, in the new
-//! order. Then the other rules change, the devices of the other removed ports go, and at last what
+//! order, but last those that take the lowest name that is free. Then the other rules change, the devices of the other removed ports go, and at last what
 //! was kept for the case of failure is given up.
 //!
 //! Only [`Step::Attach`] can fail, since it asks the host. Each step before the last of those has
@@ -16,7 +16,7 @@ use std::collections::HashMap;
 
 use switch_core::config::{BridgeRules, L2cp, PortRules};
 
-use super::claims::contend;
+use super::claims::{contend, takes_free_name};
 use super::value::listed;
 use super::words::{difference, spec_words};
 use super::{PortConfig, SwitchConfig};
@@ -92,7 +92,9 @@ pub fn plan(now: &SwitchConfig, wanted: &SwitchConfig) -> Result<Vec<Step>, Fixe
     let moves = |port: &PortConfig| {
         old.get(&*port.name).is_some_and(|old| old.attachment != port.attachment)
     };
-    let coming: Vec<_> = wanted.ports.iter().filter(|port| is_new(port) || moves(port)).collect();
+    let mut coming: Vec<_> =
+        wanted.ports.iter().filter(|port| is_new(port) || moves(port)).collect();
+    coming.sort_by_key(|port| takes_free_name(port));
     let moving = || wanted.ports.iter().filter(|port| moves(port));
     let going: Vec<_> = now.ports.iter().filter(|port| !new.contains_key(&*port.name)).collect();
     let (in_the_way, others): (Vec<&PortConfig>, Vec<&PortConfig>) =

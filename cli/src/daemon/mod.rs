@@ -44,6 +44,8 @@ use signals::Signals;
 use socket::{Asked, Patience, Server};
 use workers::Workers;
 
+pub use workers::check_cpus;
+
 const SIGNALS: Token = Token(0);
 const WATCH: Token = Token(1);
 const GONE: Token = Token(2);
@@ -191,7 +193,7 @@ impl Daemon {
 
     /// Serves until a signal or a client says stop; then takes everything away
     /// and tells that client.
-    pub fn serve(mut self) {
+    pub fn serve(mut self) -> Changed {
         let mut events = Events::with_capacity(EVENTS);
         while !self.stopping {
             if self.poll.poll(&mut events, self.may_wait()).is_err() {
@@ -209,7 +211,8 @@ impl Daemon {
             }
         }
         self.log.line("told to stop");
-        self.stop();
+        let name = self.name().to_owned();
+        requests::stopped(&name, self.stop())
     }
 
     /// How long the poll may wait; `None` is for ever.

@@ -11,6 +11,7 @@ use io_backends::engine::share::share_out;
 use io_backends::engine::uring::{UringEngine, trial};
 use io_backends::queue::Queue;
 use mio::Waker;
+use rustix::thread::{CpuSet, sched_getaffinity};
 use switch_core::{PortId, Worker};
 
 use crate::config;
@@ -43,6 +44,31 @@ pub(super) fn cpus(wanted: &config::Workers) -> Vec<Option<usize>> {
         config::Workers::Count(count) => vec![None; *count],
         config::Workers::Cpus(cpus) => cpus.iter().copied().map(Some).collect(),
     }
+}
+
+/// Makes sure that this process may use the CPUs that workers are to be pinned to; `place` is
+/// where they are named.
+///
+/// # Errors
+/// Exit 2, naming the first that it may not use.
+pub fn check_cpus(wanted: &config::Workers, place: &str) -> Result<(), CliError> {
+    let (config::Workers::Cpus(wanted), Ok(usable)) = (wanted, sched_getaffinity(None)) else {
+        return Ok(());
+    };
+    let may = |cpu: &usize| *cpu < CpuSet::MAX_CPU && usable.is_set(*cpu);
+    let Some(cpu) = wanted.iter().find(|cpu| !may(cpu)) else { return Ok(()) };
+    let all: Vec<_> = (0..CpuSet::MAX_CPU).filter(may).collect();
+    let why = format!("workers names CPU {cpu}, which this process can't use");
+    Err(CliError::usage(place, why).hint(format!("it can use {}", ranges(&all))))
+}
+
+/// Rising numbers in the words of `workers`, like `0-3,6`.
+fn ranges(numbers: &[usize]) -> String {
+    let runs = numbers.chunk_by(|a, b| a + 1 == *b).map(|run| match run {
+        [first, .., last] => format!("{first}-{last}"),
+        _ => run.iter().map(ToString::to_string).collect(),
+    });
+    runs.collect::<Vec<_>>().join(",")
 }
 
 /// How many workers a machine with that many CPUs is best served by: the hosts that they
@@ -141,6 +167,15 @@ impl Workers {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn cpus_that_are_not_there_are_named() {
+        assert_eq!(ranges(&[0, 1, 2, 5, 7, 8]), "0-2,5,7-8");
+        assert_eq!(check_cpus(&config::Workers::Count(3), "workers"), Ok(()));
+        let error = check_cpus(&config::Workers::Cpus(vec![1023]), "lab.toml:2:11").unwrap_err();
+        assert_eq!((error.kind.exit(), &*error.what), (2, "lab.toml:2:11"));
+        assert!(error.why.contains("CPU 1023"), "{error}");
+    }
 
     #[test]
     fn half_of_the_cpus_and_not_too_many() {

@@ -19,13 +19,13 @@ use rustix::thread::{UnshareFlags, unshare_unsafe};
 use switch_core::frame::Takes;
 use switch_core::port::Port;
 
-use crate::Error;
 use crate::engine::uring;
 use crate::error::describe;
 use crate::lab::{Links, Place, Wanted, macvtap_device, netns};
 use crate::ports::handle::Handle;
 use crate::ports::{MacvtapMode, macvtap, tap};
 use crate::queue::ioctl::{self, flag};
+use crate::{Error, ErrorKind};
 
 /// What a probe found.
 #[derive(Clone, PartialEq, Eq, Debug)]
@@ -34,17 +34,19 @@ pub enum Finding {
     Has(String),
     /// Part of it is there; what is missing.
     Limited(String),
-    /// It is not there, or not for this process; why.
+    /// It is not there; why.
     Lacks(String),
+    /// It is not for this process, which lacks a privilege; which.
+    Denied(String),
 }
 
-use Finding::{Has, Lacks, Limited};
+use Finding::{Denied, Has, Lacks, Limited};
 
 /// Whether `/dev/net/tun` opens.
 pub fn tun_device() -> Finding {
     match open_tun() {
         Ok(_) => Has("opens".into()),
-        Err(error) => Lacks(error.why),
+        Err(error) => without(&error, error.why.clone()),
     }
 }
 
@@ -131,7 +133,7 @@ pub fn af_xdp() -> Finding {
     match socket_with(AddressFamily::XDP, SocketType::RAW, SocketFlags::CLOEXEC, None) {
         Ok(_) => Has("sockets open".into()),
         Err(Errno::AFNOSUPPORT) => Lacks("not in this kernel".into()),
-        Err(Errno::PERM | Errno::ACCESS) => Lacks("needs CAP_NET_RAW".into()),
+        Err(Errno::PERM | Errno::ACCESS) => Denied("needs CAP_NET_RAW".into()),
         Err(errno) => Lacks(describe(&errno.into())),
     }
 }
@@ -142,7 +144,8 @@ pub fn named_namespaces() -> Finding {
     // `ip netns` and Netloom make the directory when it is missing.
     let place = if directory.exists() { directory } else { Path::new("/run") };
     match (access(place, Access::WRITE_OK), in_own_netns(|| Ok(()))) {
-        (_, Err(error)) => Lacks(error.why),
+        (_, Err(error)) => without(&error, error.why.clone()),
+        (Err(Errno::ACCESS), _) => Denied(format!("{} can't be written", place.display())),
         (Err(_), _) => Lacks(format!("{} can't be written", place.display())),
         (Ok(()), Ok(())) => Has(format!("{} can be written", place.display())),
     }
@@ -202,8 +205,13 @@ fn in_own_netns<R: Send>(work: impl FnOnce() -> Result<R, Error> + Send) -> Resu
     })
 }
 
+/// What an error says of what was tried.
+fn without(error: &Error, why: String) -> Finding {
+    if error.kind == ErrorKind::Privilege { Denied(why) } else { Lacks(why) }
+}
+
 fn told(found: Result<Finding, Error>) -> Finding {
-    found.unwrap_or_else(|error| Lacks(format!("{}: {}", error.what, error.why)))
+    found.unwrap_or_else(|error| without(&error, format!("{}: {}", error.what, error.why)))
 }
 
 #[cfg(test)]

@@ -48,6 +48,15 @@ fn wrong_files_are_told_with_line_and_column() {
 }
 
 #[test]
+fn cpus_that_the_host_lacks() {
+    let lab = with_a_switch();
+    let file = lab.file("cpus.toml", "[switch]\nname = \"y\"\nworkers = \"1000-1003\"\n");
+    let why = "cpus.toml:3:11: workers names CPU 1000, which this process can't use";
+    check(&lab, &[(2, &["up", &file], why, "it can use "), (2, &["up", "-d", &file], why, "")]);
+    lab.end();
+}
+
+#[test]
 fn ten_thousand_lines() {
     let lab = with_a_switch();
     let mut ports = String::new();

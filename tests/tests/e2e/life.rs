@@ -45,6 +45,7 @@ fn in_the_foreground_it_ends_with_a_signal_and_takes_everything_along() {
         let answer = switch.wait(10);
         assert_eq!(answer.exit, Some(0), "{answer:?}");
         assert!(!answer.err.contains("netloom: "), "{answer:?}");
+        assert!(answer.out.ends_with("\nswitch x stopped\n"), "{answer:?}");
         lab.is_empty();
     }
 }

@@ -108,6 +108,10 @@ fn wrong_command_lines() {
             (2, &["up", "--name", "y", "--port", "c=tap", "--port", "c=tap:d"], "used twice", ""),
             (2, &["up", "--name", "y", "--port", "c=tap", "--port", "d=tap:c"], "c", ""),
             (2, &["ls", "--color", "sometimes"], "sometimes", ""),
+            // What a port of the switch has is taken, like a name.
+            (1, &["port", "add", "a=tap:c"], "a port of this name already", ""),
+            (1, &["port", "add", "c=tap:a"], "already the netdev of port \"a\"", ""),
+            (2, &["bench", "loop", "--sizes", "63"], "not a number from 64 to 9000", ""),
             (2, &["port", "set", "a"], "missing", ""),
             (2, &["port", "set", "a", "kind=macvtap"], "kind", "add it again"),
             (2, &["port", "set", "a", "target=z"], "target", "add it again"),

@@ -25,6 +25,15 @@ fn two_ports_in_one_namespace() {
 }
 
 #[test]
+fn a_name_that_is_said_is_kept_from_those_that_are_chosen() {
+    let lab = Lab::new();
+    lab.up("x", &["a=tap,netns=n", "b=tap,netns=n,ifname=eth0", "c=tap,netns=n"]);
+    let names = || ["a", "b", "c"].map(|port| lab.port("x", port)["ifname"].clone());
+    assert_eq!(names(), ["eth1", "eth0", "eth2"]);
+    lab.end();
+}
+
+#[test]
 fn a_namespace_goes_with_the_last_port_of_any_switch() {
     let lab = Lab::new();
     lab.up("x", &["a=tap:xa,netns=n"]);

@@ -44,7 +44,10 @@ fn without_the_privileges() {
         assert_eq!(lab.inventory(), before, "{lacking}");
     }
     // What asks for nothing needs nothing.
-    as_nobody(&["doctor"]).ok();
+    let doctor = as_nobody(&["doctor"]);
+    assert_eq!(doctor.exit, Some(4), "{doctor:#?}");
+    assert!(doctor.err.starts_with("netloom: this process: misses "), "{doctor:#?}");
+    lab.netloom(&["doctor"]).ok();
     as_nobody(&["--help"]).ok();
     as_nobody(&["completions", "bash"]).ok();
     lab.end();
@@ -69,6 +72,10 @@ fn without_dev_net_tun() {
             (1, &["demo"], "/dev/net/tun", "modprobe tun"),
         ],
     );
+    let doctor = lab.netloom(&["doctor", "--json"]);
+    assert_eq!(doctor.exit, Some(1), "{doctor:#?}");
+    assert!(doctor.out.starts_with("{\"kernel\""), "{doctor:#?}");
+    assert!(doctor.err.contains("misses /dev/net/tun"), "{doctor:#?}");
     lab.end();
 }
 

@@ -111,7 +111,7 @@ proptest! {
             parse_file(Path::new("f"), &whole).map(drop),
         ] {
             if let Err(error) = result {
-                prop_assert_eq!(error.kind, io_backends::ErrorKind::Usage);
+                prop_assert_eq!(error.kind, ErrorKind::Usage);
                 let lines = crate::error::as_text(&error, false).lines().count();
                 prop_assert_eq!(lines, 1 + usize::from(error.hint.is_some()), "{:?}", error);
             }

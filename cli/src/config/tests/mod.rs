@@ -10,7 +10,7 @@ use super::*;
 /// How a mistake is told, on lines without their ends.
 fn told<T: std::fmt::Debug>(result: Result<T, CliError>) -> String {
     let error = result.unwrap_err();
-    assert_eq!(error.kind, io_backends::ErrorKind::Usage);
+    assert_eq!(error.kind, ErrorKind::Usage);
     crate::error::as_text(&error, false).trim_end().to_owned()
 }
 
