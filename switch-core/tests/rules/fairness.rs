@@ -161,8 +161,7 @@ proptest! {
 fn who_knew_the_secret_could_only_fill_two_buckets() {
     let fdb = Fdb::new(1024, 300, Seed([0x9e37_79b9_7f4a_7c15; 4]));
     let target = fdb.home(key(0));
-    let rivals: Vec<Key> =
-        (0..3_000_000).map(key).filter(|&key| fdb.home(key) == target).take(20).collect();
+    let rivals: Vec<Key> = (0..).map(key).filter(|&key| fdb.home(key) == target).take(20).collect();
     assert_eq!(rivals.len(), 20, "enough addresses with the same home");
     for number in 0..200 {
         let key = key(10_000_000 + number);
