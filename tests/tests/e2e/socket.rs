@@ -6,7 +6,7 @@ use std::os::unix::net::{UnixListener, UnixStream};
 use std::time::{Duration, Instant};
 
 use serde_json::{Value, json};
-use tests::lab::{Lab, eventually, none_lost};
+use tests::lab::{Lab, PROGRAM, eventually, none_lost};
 
 const SOCKET: &str = "/run/netloom/x/control.sock";
 
@@ -128,6 +128,25 @@ fn a_switch_that_takes_long_to_stop_gives_signs_of_life() {
     let took = begin.elapsed();
     let (least, most) = (u128::from(took.as_secs() >= 2), took.as_millis() / 500);
     assert!((least..=most).contains(&(signs as u128)), "{signs} signs in {took:?}");
+    lab.is_empty();
+}
+
+#[test]
+fn a_switch_that_may_open_nothing_more_still_answers() {
+    let lab = Lab::new();
+    lab.run(&["prlimit", "--nofile=48:48", PROGRAM, "up", "-d", "--name", "x"]).ok();
+    let add = |n| lab.netloom(&["port", "add", &format!("p{n}=tap")]);
+    let refused = (0..48).map(add).find(|answer| answer.exit != Some(0)).expect("a limit");
+    refused.refused(1);
+    let ports = lab.json(&["port", "ls"]);
+    assert!(ports.as_array().is_some_and(|ports| !ports.is_empty()), "{ports}");
+    // What is left goes to clients that say nothing.
+    let silent: Vec<_> = (0..48).map(|_| connect(&lab)).collect();
+    for _ in 0..3 {
+        assert_eq!(lab.json(&["port", "ls"]), ports);
+    }
+    lab.netloom(&["down", "x"]).ok();
+    drop(silent);
     lab.is_empty();
 }
 
