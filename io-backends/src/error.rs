@@ -95,6 +95,11 @@ impl Error {
         Error::new(ErrorKind::Unknown, what, why)
     }
 
+    /// A name `what` that something else has.
+    pub fn taken(what: impl Into<String>, why: impl Into<String>) -> Error {
+        Error { kind: ErrorKind::Taken, ..Error::failed(what, why) }
+    }
+
     /// A failed system call: EPERM and EACCES become [`ErrorKind::Privilege`]
     /// with `privilege` (like "CAP_NET_ADMIN") named in why and hint.
     pub fn system(what: impl Into<String>, error: &io::Error, privilege: &str) -> Error {

@@ -3,7 +3,6 @@
 use std::os::fd::{AsFd, OwnedFd};
 
 use io_backends::error::describe;
-use io_backends::ports::Kind;
 use rustix::process::{PidfdFlags, PidfdGetfdFlags, getpid, pidfd_getfd, pidfd_open};
 
 use crate::args::{Global, PortCommand};
@@ -41,10 +40,7 @@ fn list(global: &Global) -> Result<(), CliError> {
 
 fn add(global: &Global, spec: &str) -> Result<(), CliError> {
     let port = parse_spec(spec)?;
-    let descriptor = match port.attachment.kind {
-        Kind::Fd(number) => Some(inherited(number)?),
-        _ => None,
-    };
+    let descriptor = port.attachment.kind.given().map(inherited).transpose()?;
     let request = Request::PortAdd { spec: spec.to_owned() };
     let descriptor = descriptor.as_ref().map(AsFd::as_fd);
     let mut client = super::reach(global)?;

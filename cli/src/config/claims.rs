@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 
 use io_backends::lab::Netns;
-use io_backends::ports::{Kind, MacvtapMode};
+use io_backends::ports::Claim;
 use switch_core::port::MAX_PORTS;
 
 use super::PortConfig;
@@ -16,14 +16,7 @@ pub(crate) struct Claims {
     things: HashMap<Thing, Holder>,
 }
 
-/// Something outside that ports can quarrel over.
-#[derive(PartialEq, Eq, Hash)]
-enum Thing {
-    Tap(String),
-    Lower(Option<Netns>, String),
-    Descriptor(i32),
-    Inside(Netns, String),
-}
+type Thing = (&'static str, Option<Netns>, String);
 
 struct Holder {
     port: String,
@@ -60,16 +53,22 @@ impl Claims {
         }
         self.names.insert(port.name.clone(), index);
 
-        things(port).into_iter().try_for_each(|(thing, shares)| self.claim(port, thing, shares))
+        let claims = port.attachment.kind.claims(&port.attachment);
+        claims.into_iter().try_for_each(|claim| self.claim(&port.name, claim))
     }
 
-    /// Gives `port` the thing; `shares` with others that share too.
-    fn claim(&mut self, port: &PortConfig, thing: Thing, shares: bool) -> Result<(), Clash> {
-        match self.things.get(&thing) {
-            Some(holder) if !(holder.shares && shares) => Err(refusal(&thing, &holder.port)),
+    /// Gives the port what it claims.
+    fn claim(&mut self, port: &str, claim: Claim) -> Result<(), Clash> {
+        match self.things.get(&claim.thing) {
+            Some(holder) if !(holder.shares && claim.shared) => {
+                let why = format!("{} port {:?}", claim.held, holder.port);
+                let hint = claim.hint.map(str::to_owned);
+                Err(Clash { hint, ..Clash::new(claim.key, why) })
+            }
             Some(_) => Ok(()),
             None => {
-                self.things.insert(thing, Holder { port: port.name.clone(), shares });
+                let holder = Holder { port: port.to_owned(), shares: claim.shared };
+                self.things.insert(claim.thing, holder);
                 Ok(())
             }
         }
@@ -79,9 +78,10 @@ impl Claims {
 /// Whether a port can be made only once another one's device is gone: it has the name, or what
 /// only one of them can have, or in the same namespace the next free `ethN` would be another.
 pub(crate) fn contend(goes: &PortConfig, comes: &PortConfig) -> bool {
-    let (old, new) = (things(goes), things(comes));
-    let same = |(thing, shares): &(Thing, bool)| {
-        old.iter().any(|(other, also)| thing == other && !(*shares && *also))
+    let claims = |port: &PortConfig| port.attachment.kind.claims(&port.attachment);
+    let (old, new) = (claims(goes), claims(comes));
+    let same = |claim: &Claim| {
+        old.iter().any(|other| claim.thing == other.thing && !(claim.shared && other.shared))
     };
     goes.name == comes.name || new.iter().any(same) || is_next_in_line(goes, comes)
 }
@@ -95,53 +95,12 @@ fn is_next_in_line(goes: &PortConfig, comes: &PortConfig) -> bool {
 
 /// The namespace that a port's netdev moves to.
 fn inside(port: &PortConfig) -> Option<&Netns> {
-    match port.attachment.kind {
-        Kind::Tap { .. } | Kind::Veth { .. } => port.attachment.netns.as_ref(),
-        Kind::Netdev { .. } | Kind::Macvtap { .. } | Kind::Fd(_) => None,
-    }
+    let takes_a_name = port.attachment.kind.row().keys.contains(&"ifname");
+    port.attachment.netns.as_ref().filter(|_| takes_a_name)
 }
 
 /// Whether a port's netdev gets the lowest `ethN` that is free where it moves to: its turn comes
 /// after those whose name is said.
 pub(crate) fn takes_free_name(port: &PortConfig) -> bool {
     inside(port).is_some() && port.attachment.ifname.is_none()
-}
-
-/// What a port has outside, and whether it shares that with others that share too.
-fn things(port: &PortConfig) -> Vec<(Thing, bool)> {
-    let attachment = &port.attachment;
-    match &attachment.kind {
-        Kind::Tap { name, .. } | Kind::Veth { name } => {
-            let inside = attachment.netns.clone().zip(attachment.ifname.clone());
-            let inside = inside.map(|(netns, ifname)| (Thing::Inside(netns, ifname), false));
-            [(Thing::Tap(name.clone()), false)].into_iter().chain(inside).collect()
-        }
-        Kind::Netdev { name } => {
-            vec![(Thing::Lower(attachment.netns.clone(), name.clone()), false)]
-        }
-        Kind::Macvtap { lower, mode } => {
-            let lower = Thing::Lower(attachment.netns.clone(), lower.clone());
-            vec![(lower, *mode != MacvtapMode::Passthru)]
-        }
-        Kind::Fd(number) => vec![(Thing::Descriptor(*number), false)],
-    }
-}
-
-fn refusal(thing: &Thing, port: &str) -> Clash {
-    match thing {
-        Thing::Tap(name) => {
-            Clash::new("target", format!("{name:?} is already the netdev of port {port:?}"))
-        }
-        Thing::Lower(_, lower) => Clash {
-            hint: Some("passthru has a netdev to itself; other modes share it".to_owned()),
-            ..Clash::new("target", format!("{lower:?} already carries port {port:?}"))
-        },
-        Thing::Descriptor(number) => {
-            Clash::new("target", format!("descriptor {number} is already that of port {port:?}"))
-        }
-        Thing::Inside(netns, name) => Clash::new(
-            "ifname",
-            format!("{name:?} in namespace {netns} is already the netdev of port {port:?}"),
-        ),
-    }
 }

@@ -5,15 +5,14 @@ use std::net::IpAddr;
 
 use io_backends::Attachment;
 use io_backends::lab::Netns;
-use io_backends::ports::{Kind, MacvtapMode};
+use io_backends::ports::{KIND_NAMES, Kind, KindRow, Said, Unfit};
 use ipnet::IpNet;
 use switch_core::config::PortRules;
 use switch_core::vlan::Allowed;
 use switch_core::{Mac, Tpid, Vid, VlanMode};
 
 use super::PortConfig;
-use super::names::{NETDEV_FORM, NETDEV_MAX, is_netdev};
-use super::value::{Mistake, digits, listed, quoted};
+use super::value::{Mistake, listed, quoted};
 
 /// IPv6 is off on a netdev with a smaller MTU (RFC 8200, section 5).
 const IPV6_MTU: u32 = 1280;
@@ -24,8 +23,8 @@ pub(crate) struct Draft {
     pub name: String,
     pub kind: Option<&'static KindRow>,
     pub target: Option<String>,
-    pub existing: bool,
-    pub mode: MacvtapMode,
+    /// The keys that only its kind has, as [`Said::own`] takes them.
+    pub own: Vec<(&'static str, usize)>,
     pub takeover: bool,
     pub netns: Option<Netns>,
     pub ifname: Option<String>,
@@ -50,51 +49,6 @@ pub(crate) struct VlanDraft {
     pub tpid: Option<Tpid>,
     pub tunnel: Option<Vid>,
 }
-
-/// A kind of port, as a user meets it.
-pub(crate) struct KindRow {
-    pub name: &'static str,
-    /// A placeholder for the target; in brackets where it may be left out.
-    pub target: &'static str,
-    pub help: &'static str,
-    kind: fn(&Draft) -> Result<Kind, Mistake>,
-}
-
-/// Every kind of port.
-pub(crate) static KINDS: [KindRow; 5] = [
-    KindRow {
-        name: "tap",
-        target: "[:NETDEV]",
-        help: "a TAP that the switch makes, its netdev for a namespace or the host; \
-               NETDEV is the port's name unless given",
-        kind: tap,
-    },
-    KindRow {
-        name: "veth",
-        target: "[:NETDEV]",
-        help: "a veth pair that the switch makes, its far end for a namespace or the host; \
-               NETDEV, the near end, is the port's name unless given",
-        kind: veth,
-    },
-    KindRow {
-        name: "netdev",
-        target: ":NETDEV",
-        help: "the existing netdev NETDEV, attached where it is, as a bridge does with its ports",
-        kind: existing_netdev,
-    },
-    KindRow {
-        name: "macvtap",
-        target: ":NETDEV",
-        help: "a macvtap that the switch makes on the lower netdev NETDEV",
-        kind: macvtap,
-    },
-    KindRow {
-        name: "fd",
-        target: ":NUMBER",
-        help: "an open TAP or macvtap descriptor inherited from the caller",
-        kind: fd,
-    },
-];
 
 impl Draft {
     /// Where `key` stands, if it was given.
@@ -144,14 +98,14 @@ impl Draft {
             return Err(Mistake::new(at, "a port without name").hint("add name = \"...\""));
         }
         let Some(kind) = self.kind else {
-            let kinds = KINDS.each_ref().map(|kind| quoted(kind.name));
-            let kinds = kinds.each_ref().map(String::as_str);
+            let kinds: Vec<_> = KIND_NAMES.iter().map(|kind| format!("{kind:?}")).collect();
+            let kinds: Vec<_> = kinds.iter().map(String::as_str).collect();
             let hint = format!("add kind = {}", listed(&kinds, "or"));
             return Err(Mistake::new(at, "a port without kind").hint(hint));
         };
         self.check_netdev()?;
         let attachment = Attachment {
-            kind: (kind.kind)(self)?,
+            kind: self.kind(kind)?,
             netns: self.netns.clone(),
             ifname: self.ifname.clone(),
             addr: self.addr.clone(),
@@ -185,73 +139,24 @@ impl Draft {
         ["target", "kind", "name"].iter().find_map(|key| self.place(key)).unwrap_or(0)
     }
 
-    fn needs_target(&self, kind: &str, like: &str) -> Mistake {
-        Mistake::new(self.target_place(), format!("kind {kind} needs a target"))
-            .hint(format!("{like}, as NAME={kind}:TARGET or target = \"...\""))
+    /// The kind with what was said of it.
+    fn kind(&self, row: &KindRow) -> Result<Kind, Mistake> {
+        let (target, own) = (self.target.as_deref(), &self.own);
+        (row.read)(&Said { port: &self.name, target, own }).map_err(|unfit| match unfit {
+            Unfit::NoTarget => {
+                Mistake::new(self.target_place(), format!("kind {} needs a target", row.name)).hint(
+                    format!("{}, as NAME={}:TARGET or target = \"...\"", row.target.what, row.name),
+                )
+            }
+            Unfit::Target => {
+                let shown = quoted(target.unwrap_or_default());
+                let why = format!("target is {shown}, not {}", row.target.form);
+                Mistake::new(self.target_place(), why)
+            }
+            Unfit::Name(why, hint) => {
+                let why = format!("{} is {why}", quoted(&self.name));
+                Mistake::new(self.place("name").unwrap_or(0), why).hint(hint)
+            }
+        })
     }
-}
-
-fn netdev(draft: &Draft, target: &str) -> Result<String, Mistake> {
-    if is_netdev(target) {
-        return Ok(target.to_owned());
-    }
-    let why = format!("target is {}, not {NETDEV_FORM}", quoted(target));
-    Err(Mistake::new(draft.target_place(), why))
-}
-
-fn tap(draft: &Draft) -> Result<Kind, Mistake> {
-    let name = match &draft.target {
-        Some(target) => netdev(draft, target)?,
-        None if is_netdev(&draft.name) => draft.name.clone(),
-        None => {
-            let why = format!("{} is too long for a netdev's name", quoted(&draft.name));
-            return Err(Mistake::new(draft.place("name").unwrap_or(0), why).hint(format!(
-                "give a target of at most {NETDEV_MAX} bytes, as NAME=tap:TARGET or \
-                 target = \"...\""
-            )));
-        }
-    };
-    Ok(Kind::Tap { name, existing: draft.existing })
-}
-
-fn veth(draft: &Draft) -> Result<Kind, Mistake> {
-    let name = match &draft.target {
-        Some(target) => netdev(draft, target)?,
-        None if is_netdev(&draft.name) => draft.name.clone(),
-        None => short_name(&draft.name),
-    };
-    Ok(Kind::Veth { name })
-}
-
-/// A netdev's name for a port whose own is too long: its beginning, and a number made of all of it.
-fn short_name(name: &str) -> String {
-    let number = name
-        .bytes()
-        .fold(0_u32, |number, byte| number.wrapping_mul(31).wrapping_add(u32::from(byte)) & 0xffff);
-    format!("{}.{number:04x}", &name[..NETDEV_MAX - 5])
-}
-
-fn existing_netdev(draft: &Draft) -> Result<Kind, Mistake> {
-    let Some(target) = &draft.target else {
-        return Err(draft.needs_target("netdev", "the netdev to attach"));
-    };
-    Ok(Kind::Netdev { name: netdev(draft, target)? })
-}
-
-fn macvtap(draft: &Draft) -> Result<Kind, Mistake> {
-    let Some(target) = &draft.target else {
-        return Err(draft.needs_target("macvtap", "the netdev to sit on"));
-    };
-    Ok(Kind::Macvtap { lower: netdev(draft, target)?, mode: draft.mode })
-}
-
-fn fd(draft: &Draft) -> Result<Kind, Mistake> {
-    let Some(target) = &draft.target else {
-        return Err(draft.needs_target("fd", "the descriptor's number"));
-    };
-    let number = digits(target).and_then(|number| i32::try_from(number).ok());
-    number.map(Kind::Fd).ok_or_else(|| {
-        let why = format!("target is {}, not a descriptor's number", quoted(target));
-        Mistake::new(draft.target_place(), why)
-    })
 }

@@ -24,7 +24,7 @@ use switch_core::config::{BridgeRules, DEFAULT_FDB_CAPACITY, PortRules};
 
 pub use file::{Described, load, parse_file};
 pub use frame_spec::parse_frame;
-pub use names::{DEFAULT_SWITCH, NAME_MAX, NETDEV_MAX, is_name, is_netdev, netns, switch_name};
+pub use names::{DEFAULT_SWITCH, NAME_MAX, is_name, netns, switch_name};
 pub(crate) use names::{mac_arg, name_arg, vid_arg};
 pub use plan::{Fixed, Step, changes, plan};
 pub use reference::{

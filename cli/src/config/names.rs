@@ -9,8 +9,6 @@ use crate::error::CliError;
 
 /// The most characters a switch's or port's name has.
 pub const NAME_MAX: usize = 32;
-/// The most bytes a netdev's name has (IFNAMSIZ without its final zero).
-pub const NETDEV_MAX: usize = 15;
 /// The most bytes a namespace's name has, that of a file (NAME_MAX of limits.h).
 const NETNS_MAX: usize = 255;
 /// The most bytes a path has (PATH_MAX of limits.h, without its final zero).
@@ -21,9 +19,6 @@ pub const DEFAULT_SWITCH: &str = "netloom0";
 /// What [`is_name`] asks for, for people.
 pub(crate) const NAME_FORM: &str =
     "a name: a letter or digit, then up to 31 letters, digits, \"_\", \".\" or \"-\"";
-/// What [`is_netdev`] asks for, for people.
-pub(crate) const NETDEV_FORM: &str =
-    "a netdev's name: 1 to 15 bytes without \"/\", \":\", \"%\" or white space";
 /// What [`netns`] asks for, for people.
 pub(crate) const NETNS_FORM: &str = "a namespace's name or an absolute path";
 
@@ -37,17 +32,6 @@ pub fn is_name(name: &str) -> bool {
     name.len() <= NAME_MAX
         && name.starts_with(|c: char| c.is_ascii_alphanumeric())
         && name.bytes().all(|b| b.is_ascii_alphanumeric() || matches!(b, b'_' | b'.' | b'-'))
-}
-
-/// Whether a netdev can have this name.
-pub fn is_netdev(name: &str) -> bool {
-    // 0xa0 is white space to the kernel, which reads bytes (lib/ctype.c).
-    let refused = |b: u8| b.is_ascii_control() || matches!(b, b'/' | b':' | b'%' | b' ' | 0xa0);
-    (1..=NETDEV_MAX).contains(&name.len())
-        && name != "."
-        && name != ".."
-        && !name.bytes().any(refused)
-        && !name.chars().any(char::is_whitespace)
 }
 
 /// The namespace that `text` names: an absolute path, or a name as `ip netns` has it.
@@ -123,32 +107,6 @@ mod tests {
         }
         for bad in ["", "-a", ".a", "_a", "a b", "a/b", "a,b", "ä", "a\n", &"x".repeat(33)] {
             assert!(!is_name(bad), "{bad}");
-        }
-    }
-
-    #[test]
-    fn netdevs() {
-        for good in ["a", "eth0", "-x", "a.b@c", "...", "übereth", "123456789012345"] {
-            assert!(is_netdev(good), "{good}");
-        }
-        for bad in [
-            "",
-            ".",
-            "..",
-            "a/b",
-            "a:0",
-            "t%d",
-            "a b",
-            "a\tb",
-            "a\u{b}b",
-            "a\u{a0}b",
-            "\u{85}",
-            "à",
-            "\u{3000}",
-            "a\0",
-            "1234567890123456",
-        ] {
-            assert!(!is_netdev(bad), "{bad:?}");
         }
     }
 

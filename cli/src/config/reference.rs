@@ -1,6 +1,7 @@
 //! The tables of keys as plain rows, for help, the man page and the documentation's test.
 
-use super::draft::KINDS;
+use io_backends::ports::{KINDS, KindRow};
+
 use super::keys::Key;
 use super::keys::{link, port, rule, switch};
 use super::value::listed;
@@ -24,9 +25,9 @@ pub struct Row {
 
 /// The kinds of port.
 pub fn kind_reference() -> Vec<Row> {
-    let row = |kind: &super::draft::KindRow| Row {
+    let row = |kind: &&KindRow| Row {
         name: kind.name,
-        form: format!("{}{}", kind.name, kind.target),
+        form: format!("{}{}", kind.name, kind.form),
         expected: String::new(),
         kinds: String::new(),
         default: "",

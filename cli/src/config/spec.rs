@@ -120,7 +120,7 @@ fn find_live(at: usize, word: &str) -> Result<&'static Key<Draft>, Mistake> {
     if let Some(key) = rule::KEYS.iter().find(|key| key.name == word) {
         return Ok(key);
     }
-    if HEAD.iter().chain(&link::KEYS).any(|key| key.name == word) {
+    if HEAD.iter().chain(link::KEYS.iter()).any(|key| key.name == word) {
         return Err(Mistake::new(at, format!("{word} can't be set on an attached port"))
             .hint("remove the port and add it again"));
     }

@@ -1,6 +1,6 @@
 //! A port as the words of a SPEC: what it is, and what differs between two.
 
-use io_backends::ports::{Kind, MacvtapMode};
+use io_backends::ports::{KINDS, OwnKey};
 
 use super::PortConfig;
 use crate::control::rules::{FlagsDoc, VlanDoc};
@@ -32,23 +32,17 @@ fn all(port: &PortConfig) -> Vec<String> {
 }
 
 /// What a port is attached to: each key, and the word for it where it is not as by default.
-fn attachment(port: &PortConfig) -> [(&'static str, Option<String>); 11] {
+fn attachment(port: &PortConfig) -> Vec<(&'static str, Option<String>)> {
     let link = &port.attachment;
-    let target = link.kind.target();
-    let kind = match target == port.name {
-        true => link.kind.name().to_owned(),
-        false => format!("{}:{target}", link.kind.name()),
+    let (name, target) = (link.kind.row().name, link.kind.target());
+    let kind = if target == port.name { name.to_owned() } else { format!("{name}:{target}") };
+    let own = link.kind.own();
+    let said = |key: &OwnKey| {
+        let word = own.iter().find(|(name, _)| *name == key.name).map(|(_, word)| word.clone());
+        (key.name, word)
     };
-    let (existing, mode) = match &link.kind {
-        Kind::Tap { existing, .. } => (*existing, MacvtapMode::default()),
-        Kind::Macvtap { mode, .. } => (false, *mode),
-        Kind::Veth { .. } | Kind::Netdev { .. } | Kind::Fd(_) => (false, MacvtapMode::default()),
-    };
-    let mode = (mode != MacvtapMode::default()).then(|| mode.name());
-    [
-        ("kind", Some(kind)),
-        ("existing", existing.then(|| "existing".to_owned())),
-        ("mode", word("mode", mode)),
+    let own = KINDS.iter().flat_map(|kind| kind.own).map(said);
+    let netdev = [
         ("takeover", link.takeover.then(|| "takeover".to_owned())),
         ("netns", word("netns", link.netns.as_ref())),
         ("ifname", word("ifname", link.ifname.as_ref())),
@@ -57,7 +51,8 @@ fn attachment(port: &PortConfig) -> [(&'static str, Option<String>); 11] {
         ("mac", word("mac", link.mac)),
         ("mtu", word("mtu", link.mtu)),
         ("queues", word("queues", link.queues)),
-    ]
+    ];
+    [("kind", Some(kind))].into_iter().chain(own).chain(netdev).collect()
 }
 
 fn word(key: &str, value: Option<impl ToString>) -> Option<String> {

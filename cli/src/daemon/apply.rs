@@ -4,7 +4,6 @@
 use std::os::fd::OwnedFd;
 
 use io_backends::lab::Report;
-use io_backends::ports::Kind;
 use switch_core::config::PortRules;
 use switch_core::fdb::Entry;
 
@@ -60,8 +59,8 @@ impl Daemon {
         let mut done = Done { step, aside: None, statics: Vec::new() };
         match &done.step {
             Step::Attach(port) => {
-                let is_fd = matches!(port.attachment.kind, Kind::Fd(_));
-                self.attach(port, sent.take_if(|_| is_fd))?;
+                let is_given = port.attachment.kind.given().is_some();
+                self.attach(port, sent.take_if(|_| is_given))?;
             }
             Step::Detach(name) => {
                 let detached = self.config.port(name).cloned().and_then(|port| self.detach(&port));

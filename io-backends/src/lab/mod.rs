@@ -26,7 +26,8 @@ pub use journal::{
     Entry, Found, Journal, Left, Mark, NetdevEnd, Report, Undone, is_running, remove_parent,
 };
 pub use netlink::{
-    LinkEvent, LinkInfo, LinkWatch, Links, Wanted, Watched, move_netdev, valid_name,
+    LONGEST_NAME, LinkEvent, LinkInfo, LinkWatch, Links, NAME_FORM, Wanted, Watched, move_netdev,
+    valid_name,
 };
 pub use netns::{Netns, NsIdentity, exec, macvtap_device};
 pub use place::Place;

@@ -12,11 +12,78 @@ use std::sync::{Mutex, PoisonError};
 use rustix::fs::{AtFlags, OFlags, Stat, fcntl_getfl, fcntl_setfl, fstat, major, minor, statat};
 use rustix::io::{Errno, FdFlags, fcntl_getfd, fcntl_setfd};
 
+use super::Attachment;
+use super::attach::{Attached, Attaching};
+use super::kind::{Claim, KindRow, PortKind, Return, Target, Unfit};
 use crate::Error;
-use crate::lab::{Place, macvtap_device, netns};
+use crate::lab::{LinkInfo, Place, macvtap_device, netns};
 use crate::queue::header::prepare;
 use crate::queue::ioctl;
 use crate::queue::tap::{Device, TapQueue};
+
+/// The kind's row.
+pub const ROW: KindRow = KindRow {
+    name: "fd",
+    form: ":NUMBER",
+    target: Target { what: "the descriptor's number", form: "a descriptor's number", default: "" },
+    help: "an open TAP or macvtap descriptor inherited from the caller",
+    keys: &[],
+    netns: "",
+    own: &[],
+    read: |said| {
+        let target = said.target.ok_or(Unfit::NoTarget)?;
+        let digits = !target.is_empty() && target.bytes().all(|b| b.is_ascii_digit());
+        let number = digits.then(|| target.parse().ok()).flatten();
+        number.map(|number| Fd(number).into()).ok_or(Unfit::Target)
+    },
+};
+
+/// A descriptor, by the number it has with the caller.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Fd(pub RawFd);
+
+impl PortKind for Fd {
+    fn row(&self) -> &'static KindRow {
+        &ROW
+    }
+
+    fn target(&self) -> String {
+        self.0.to_string()
+    }
+
+    fn claims(&self, _: &Attachment) -> Vec<Claim> {
+        vec![Claim {
+            key: "target",
+            thing: ("descriptor", None, self.target()),
+            shared: false,
+            held: format!("descriptor {} is already that of", self.0),
+            hint: None,
+        }]
+    }
+
+    fn returns(&self) -> Return {
+        Return::Never
+    }
+
+    fn given(&self) -> Option<RawFd> {
+        Some(self.0)
+    }
+
+    fn open(&self, attaching: &mut Attaching<'_>) -> Result<Attached, Error> {
+        let queue = match attaching.take_sent() {
+            Some(fd) => adopt_sent(fd, self.0)?,
+            None => adopt(self.0)?,
+        };
+        let netdev = netdev_of(&queue)?;
+        Attached::new([queue], netdev)
+    }
+}
+
+/// The queue's netdev, where the switch can see it.
+pub(super) fn netdev_of(queue: &TapQueue) -> Result<Option<(Place, LinkInfo)>, Error> {
+    let Some((place, name)) = netdev_place(queue) else { return Ok(None) };
+    Ok(place.links(|links| links.find(&name))?.map(|link| (place, link)))
+}
 
 const LEAVE_OPEN: &str =
     "the caller must leave it open: no close-on-exec, and no sudo that closes it";

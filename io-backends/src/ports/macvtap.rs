@@ -1,4 +1,4 @@
-//! macvtap ports: queues of a macvtap's character device.
+//! `macvtap` ports: macvtaps that the switch makes, by their character devices.
 //!
 //! The node in `/dev` is not to be trusted: it is named by interface index,
 //! which repeats between namespaces, so it can be another namespace's device.
@@ -15,10 +15,183 @@ use rustix::fs::{FileType, Mode, OFlags, makedev, mknodat, openat};
 use rustix::io::Errno;
 use rustix::mount::{FsMountFlags, FsOpenFlags, MountAttrFlags, fsconfig_create, fsmount, fsopen};
 
-use crate::Error;
+use serde::{Deserialize, Serialize};
+
+use super::attach::{Attached, Attaching, passing_name};
+use super::kind::{Claim, KindRow, OwnKey, OwnValue, PortKind, Target};
+use super::{Attachment, netdev};
+use crate::lab::{LinkInfo, NAME_FORM, Place, Wanted, macvtap_device};
 use crate::queue::header::prepare;
 use crate::queue::ioctl::{self, flag};
 use crate::queue::tap::TapQueue;
+use crate::{Error, ErrorKind};
+
+/// The kind's row.
+pub const ROW: KindRow = KindRow {
+    name: "macvtap",
+    form: ":NETDEV",
+    target: Target { what: "the lower netdev", form: NAME_FORM, default: "" },
+    help: "a macvtap that the switch makes on the lower netdev NETDEV",
+    keys: &["takeover", "netns", "mac", "mtu", "queues"],
+    netns: "the namespace where that netdev is",
+    own: &[OwnKey {
+        name: "mode",
+        form: "=MODE",
+        value: OwnValue::Choice(&MODES),
+        default: MODES[0],
+        help: "how macvtaps share the lower netdev; only passthru carries addresses other than \
+               the macvtap's own",
+    }],
+    read: |said| {
+        Ok(Macvtap { lower: said.netdev()?, mode: MacvtapMode::ALL[said.own("mode")] }.into())
+    },
+};
+
+const MODES: [&str; 4] = {
+    let [a, b, c, d] = MacvtapMode::ALL;
+    [a.name(), b.name(), c.name(), d.name()]
+};
+
+/// Tries to find a name for a macvtap that nobody takes in the same moment.
+const NAME_TRIES: usize = 16;
+
+/// A macvtap, by what it sits on.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Macvtap {
+    /// The netdev it sits on, in the attachment's namespace.
+    pub lower: String,
+    /// How it shares that netdev.
+    pub mode: MacvtapMode,
+}
+
+/// How macvtap netdevs share their lower netdev (`ip link ... type macvtap mode`).
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum MacvtapMode {
+    /// The only one on the netdev; carries every address.
+    #[default]
+    Passthru,
+    /// Reaches its siblings directly; carries its own address only.
+    Bridge,
+    /// Reaches no sibling; carries its own address only.
+    Private,
+    /// Reaches siblings by way of the switch outside; carries its own address only.
+    Vepa,
+}
+
+impl MacvtapMode {
+    /// Every mode, the default first.
+    pub const ALL: [MacvtapMode; 4] =
+        [MacvtapMode::Passthru, MacvtapMode::Bridge, MacvtapMode::Private, MacvtapMode::Vepa];
+
+    /// The mode's name in configuration and output.
+    pub const fn name(self) -> &'static str {
+        match self {
+            MacvtapMode::Passthru => "passthru",
+            MacvtapMode::Bridge => "bridge",
+            MacvtapMode::Private => "private",
+            MacvtapMode::Vepa => "vepa",
+        }
+    }
+}
+
+impl PortKind for Macvtap {
+    fn row(&self) -> &'static KindRow {
+        &ROW
+    }
+
+    fn target(&self) -> String {
+        self.lower.clone()
+    }
+
+    fn own(&self) -> Vec<(&'static str, String)> {
+        let unusual = self.mode != MacvtapMode::default();
+        unusual.then(|| ("mode", format!("mode={}", self.mode.name()))).into_iter().collect()
+    }
+
+    fn claims(&self, attachment: &Attachment) -> Vec<Claim> {
+        vec![Claim {
+            key: "target",
+            thing: ("lower netdev", attachment.netns.clone(), self.lower.clone()),
+            shared: self.mode != MacvtapMode::Passthru,
+            held: format!("{:?} already carries", self.lower),
+            hint: Some("passthru has a netdev to itself; other modes share it"),
+        }]
+    }
+
+    fn keep(&self, attachment: &mut Attachment, netdev: &LinkInfo) {
+        // In passthru mode it has the lower netdev's address.
+        if self.mode != MacvtapMode::Passthru {
+            attachment.mac = netdev.mac;
+        }
+        attachment.ifname = Some(netdev.name.clone());
+    }
+
+    fn hint(&self) -> Option<String> {
+        if self.mode == MacvtapMode::Passthru {
+            return None;
+        }
+        Some(format!(
+            "a macvtap in {} mode takes in unicast for its own MAC address only; \
+             hosts behind the switch need that address, or mode=passthru",
+            self.mode.name()
+        ))
+    }
+
+    fn open(&self, attaching: &mut Attaching<'_>) -> Result<Attached, Error> {
+        let place = attaching.place();
+        let lower = place.links(|links| links.require(&self.lower))?;
+        if !lower.up {
+            return Err(Error::failed(format!("netdev {}", lower.name), "it is down")
+                .hint(format!("set it up first: ip link set {} up", lower.name)));
+        }
+        if self.mode == MacvtapMode::Passthru && !attaching.attachment.takeover {
+            place.links(|links| netdev::check_unused(links, &lower, "macvtap"))?;
+        }
+        let link = self.make(attaching, &place, &lower)?;
+        place.links(|links| {
+            links.silence(&link);
+            links.set(&link, &Wanted { all_multicast: Some(true), ..Wanted::default() })
+        })?;
+        let (major, minor) = macvtap_device(&place, &link)?;
+        let queues = open(major, minor, attaching.queues())?;
+        // Device numbers are given out again: another macvtap may have had this one by now.
+        let other = |queue: &TapQueue| queue.netdev_name().is_some_and(|name| name != link.name);
+        if queues.iter().any(other) {
+            return Err(Error::failed(format!("netdev {}", link.name), "it went away at once"));
+        }
+        attaching.finish(queues, &link)
+    }
+}
+
+impl Macvtap {
+    fn make(
+        &self,
+        attaching: &mut Attaching<'_>,
+        place: &Place,
+        lower: &LinkInfo,
+    ) -> Result<LinkInfo, Error> {
+        let wanted = attaching.attachment().ifname.clone();
+        let mut tries = 0;
+        loop {
+            let name = wanted.clone().unwrap_or_else(passing_name);
+            let entry = attaching.record(place, &name, "macvtap", Some(lower))?;
+            match place.links(|links| links.make_macvtap(&name, lower, self.mode)) {
+                Ok(link) => {
+                    attaching.is_at(entry, place, &link)?;
+                    return Ok(link);
+                }
+                // Made-up names of a process that had this number before may still be there.
+                Err(error)
+                    if error.kind == ErrorKind::Taken && wanted.is_none() && tries < NAME_TRIES =>
+                {
+                    tries += 1;
+                }
+                Err(error) => return Err(error),
+            }
+        }
+    }
+}
 
 const NODE: &str = "macvtap";
 
@@ -97,8 +270,6 @@ mod tests {
     use switch_core::port::Port;
 
     use super::*;
-    use crate::lab::{LinkInfo, Place, macvtap_device};
-    use crate::ports::MacvtapMode;
     use crate::ports::fd::netdev_here;
     use crate::queue::tap::Device;
     use crate::testing::{enter_own_netns, in_own_netns};

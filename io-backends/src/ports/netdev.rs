@@ -1,4 +1,4 @@
-//! netdev ports: a netdev of somebody else's, attached where it is, as a bridge does with its ports.
+//! `netdev` ports: a netdev of somebody else's, attached where it is, as a bridge does with its ports.
 //!
 //! A [handle](super::handle) has its frames. The host's stack sees none of them
 //! while it is attached, so a netdev by which the host is reached is refused
@@ -6,13 +6,62 @@
 
 use std::net::IpAddr;
 
+use super::Attachment;
+use super::attach::{Attached, Attaching};
 use super::handle::Handle;
+use super::kind::{Claim, KindRow, PortKind, Target};
 use crate::error::Error;
-use crate::lab::{Journal, LinkInfo, Links, Place, Wanted};
+use crate::lab::{Journal, LinkInfo, Links, NAME_FORM, Place, Wanted};
 use crate::queue::tap::TapQueue;
 
+/// The kind's row.
+pub const ROW: KindRow = KindRow {
+    name: "netdev",
+    form: ":NETDEV",
+    target: Target { what: "the netdev", form: NAME_FORM, default: "" },
+    help: "the existing netdev NETDEV, attached where it is, as a bridge does with its ports",
+    keys: &["takeover", "netns"],
+    netns: "the namespace where that netdev is",
+    own: &[],
+    read: |said| Ok(Netdev { name: said.netdev()? }.into()),
+};
+
+/// A netdev, by its name.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Netdev {
+    /// Its name, in the attachment's namespace.
+    pub name: String,
+}
+
+impl PortKind for Netdev {
+    fn row(&self) -> &'static KindRow {
+        &ROW
+    }
+
+    fn target(&self) -> String {
+        self.name.clone()
+    }
+
+    fn claims(&self, attachment: &Attachment) -> Vec<Claim> {
+        vec![Claim {
+            key: "target",
+            thing: ("lower netdev", attachment.netns.clone(), self.name.clone()),
+            shared: false,
+            held: format!("{:?} already carries", self.name),
+            hint: None,
+        }]
+    }
+
+    fn open(&self, attaching: &mut Attaching<'_>) -> Result<Attached, Error> {
+        let (place, takeover) = (attaching.place(), attaching.attachment.takeover);
+        let (journal, port) = (&mut *attaching.journal, attaching.name);
+        let (queue, link) = open(journal, port, &place, &self.name, takeover)?;
+        Attached::new([queue], Some((place, link)))
+    }
+}
+
 /// Attaches the netdev `name` of `place` for the port.
-pub(super) fn open(
+fn open(
     journal: &mut Journal,
     port: &str,
     place: &Place,

@@ -1,14 +1,89 @@
-//! veth ports: a pair that the switch makes, whose far end is for a namespace or the host.
+//! `veth` ports: a pair that the switch makes, whose far end is for a namespace or the host.
 //!
 //! The near end stays with the switch, tied to a [handle](super::handle). It takes
 //! frames of any size, so that the far end's MTU alone counts.
 
 use super::Attachment;
-use super::attach::passing_name;
+use super::attach::{Attached, Attaching, passing_name};
 use super::handle::Handle;
+use super::kind::{Claim, KindRow, PortKind, Return, Target, claims_of_host};
 use crate::error::Error;
-use crate::lab::{Journal, LinkInfo, Links, Place, Wanted};
+use crate::lab::{Journal, LONGEST_NAME, LinkInfo, Links, NAME_FORM, Place, Wanted, valid_name};
 use crate::queue::tap::TapQueue;
+
+/// The kind's row.
+pub const ROW: KindRow = KindRow {
+    name: "veth",
+    form: "[:NETDEV]",
+    target: Target { what: "the near end's", form: NAME_FORM, default: "the port's name" },
+    help: "a veth pair that the switch makes, its far end for a namespace or the host; \
+           NETDEV, the near end, is the port's name unless given",
+    keys: &["netns", "ifname", "addr", "gateway", "mac", "mtu"],
+    netns: "the namespace the netdev goes to, made if it is named and missing",
+    own: &[],
+    read: |said| {
+        let name = match said.target {
+            Some(_) => said.netdev()?,
+            None if valid_name(said.port) => said.port.to_owned(),
+            None => short_name(said.port),
+        };
+        Ok(Veth { name }.into())
+    },
+};
+
+/// A veth pair, by its near end.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Veth {
+    /// The near end's name; the far end's where that is in the same place.
+    pub name: String,
+}
+
+/// A netdev's name for a port whose own is too long: its beginning, and a number made of all of it.
+fn short_name(name: &str) -> String {
+    let number = name
+        .bytes()
+        .fold(0_u32, |number, byte| number.wrapping_mul(31).wrapping_add(u32::from(byte)) & 0xffff);
+    format!("{}.{number:04x}", &name[..LONGEST_NAME - 5])
+}
+
+impl PortKind for Veth {
+    fn row(&self) -> &'static KindRow {
+        &ROW
+    }
+
+    fn target(&self) -> String {
+        self.name.clone()
+    }
+
+    fn claims(&self, attachment: &Attachment) -> Vec<Claim> {
+        claims_of_host(&self.name, attachment)
+    }
+
+    fn returns(&self) -> Return {
+        Return::WithItsAddress
+    }
+
+    fn keep(&self, attachment: &mut Attachment, netdev: &LinkInfo) {
+        attachment.mac = netdev.mac;
+        // Without a namespace the far end is called what the target says.
+        if attachment.netns.is_some() {
+            attachment.ifname = Some(netdev.name.clone());
+        }
+    }
+
+    fn new_netdev(&self) -> Option<&str> {
+        Some(&self.name)
+    }
+
+    fn open(&self, attaching: &mut Attaching<'_>) -> Result<Attached, Error> {
+        attaching.enter()?;
+        let far = attaching.place();
+        let ends = Ends { near: &Place::Here, far: &far, name: &self.name };
+        let (journal, port) = (&mut *attaching.journal, attaching.name);
+        let (queue, link) = open(journal, port, attaching.attachment, &ends)?;
+        Attached::new([queue], Some((far, link)))
+    }
+}
 
 /// The largest MTU of a veth (`ETH_MAX_MTU`).
 const MAX_MTU: u32 = 65_535;
@@ -17,17 +92,17 @@ const MAX_MTU: u32 = 65_535;
 const NAME_TRIES: usize = 16;
 
 /// Where the ends of a pair go.
-pub(super) struct Ends<'a> {
+struct Ends<'a> {
     /// Where the near end stays.
-    pub(super) near: &'a Place,
+    near: &'a Place,
     /// Where the far end goes.
-    pub(super) far: &'a Place,
+    far: &'a Place,
     /// The name that the user gives: the near end's, or where both are in one place the far end's.
-    pub(super) name: &'a str,
+    name: &'a str,
 }
 
 /// Makes the pair and its handle for the port; the far end has what the attachment says.
-pub(super) fn open(
+fn open(
     journal: &mut Journal,
     port: &str,
     attachment: &Attachment,
@@ -92,7 +167,6 @@ mod tests {
 
     use super::*;
     use crate::lab::scratch;
-    use crate::ports::Kind;
 
     #[test]
     fn two_hosts_ping() {
@@ -101,7 +175,7 @@ mod tests {
         let mut journal = Journal::open(&run.0, "s").unwrap();
         let mut ports = Vec::new();
         for (n, scratch) in [&a, &b].into_iter().enumerate() {
-            let mut attachment = Attachment::new(Kind::Veth { name: format!("{}n", scratch.name) });
+            let mut attachment = Attachment::new(Veth { name: format!("{}n", scratch.name) });
             attachment.netns = Some(scratch.netns.clone());
             attachment.addr = vec![format!("10.4.4.{}/24", n + 1).parse().unwrap()];
             let mut attached =
@@ -139,7 +213,7 @@ mod tests {
         let mut ports = Vec::new();
         let begun = std::time::Instant::now();
         for n in 0..300 {
-            let mut attachment = Attachment::new(Kind::Veth { name: format!("{}n{n}", a.name) });
+            let mut attachment = Attachment::new(Veth { name: format!("{}n{n}", a.name) });
             attachment.netns = Some(a.netns.clone());
             let mut attached =
                 crate::ports::attach(&mut journal, &format!("p{n}"), &attachment, 1, None).unwrap();

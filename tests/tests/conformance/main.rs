@@ -12,7 +12,9 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
 use std::time::{Duration, Instant};
 
+use io_backends::ports::netdev::Netdev;
 use io_backends::ports::plain::{Loop, PlainPort};
+use io_backends::ports::veth::Veth;
 use io_backends::ports::{Kind, MacvtapMode};
 use io_backends::ports::{fd, tap};
 use io_backends::testing::{RawSocket, in_own_netns};
@@ -83,8 +85,8 @@ fn macvtap_in_every_mode() {
 
 #[test]
 fn netdev_and_veth() {
-    let veth = Kind::Veth { name: DEVICE.to_owned() };
-    let netdev = Kind::Netdev { name: "near".to_owned() };
+    let veth = Kind::from(Veth { name: DEVICE.to_owned() });
+    let netdev = Kind::from(Netdev { name: "near".to_owned() });
     for kind in [veth, netdev] {
         in_own_netns(move || {
             check(|| {

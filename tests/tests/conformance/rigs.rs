@@ -7,6 +7,7 @@ use std::time::{Duration, Instant};
 
 use io_backends::Error;
 use io_backends::lab::{Journal, Place, Wanted, macvtap_device};
+use io_backends::ports::netdev::Netdev;
 use io_backends::ports::{Attachment, Kind, MacvtapMode, attach, fd, macvtap};
 use io_backends::queue::memory::MemoryFarEnd;
 use io_backends::queue::tap::TapQueue;
@@ -95,7 +96,7 @@ pub fn macvtap_rig<P: Port + 'static>(mode: MacvtapMode, open: impl FnOnce(TapQu
 /// is that netdev, one end of a veth; the far end, `DEVICE`, is at its other.
 pub fn tied_rig(kind: &Kind) -> Rig {
     let near = match kind {
-        Kind::Netdev { name } => {
+        Kind::Netdev(Netdev { name }) => {
             must(Place::Here.links(|links| links.make_veth(name, DEVICE)));
             [name.as_str(), DEVICE].into_iter().for_each(raise);
             name.clone()

@@ -3,7 +3,7 @@
 use std::net::Ipv4Addr;
 
 use io_backends::lab::{Netns, Place, move_netdev};
-use io_backends::ports::Kind;
+use io_backends::ports::fd::Fd;
 use io_backends::{Attachment, Error};
 use ipnet::{IpNet, Ipv4Net};
 use switch_core::Mac;
@@ -126,7 +126,7 @@ impl Host {
             addr: vec![IpNet::V4(Ipv4Net::new_assert(self.address, 24))],
             mac: Some(self.mac),
             mtu: Some(wiring.mtu),
-            ..Attachment::new(Kind::Fd(0))
+            ..Attachment::new(Fd(0))
         };
         let set_up = |links: &mut io_backends::lab::Links| {
             let link = links.require(NETDEV)?;

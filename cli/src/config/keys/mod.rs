@@ -27,8 +27,12 @@ pub(crate) struct Key<T: 'static> {
     /// What it does, in one sentence without its full stop.
     pub help: &'static str,
     /// Reads a value into the `T`.
-    pub set: fn(&mut T, &Given<'_>) -> Result<(), Wrong>,
+    pub set: Setter<T>,
 }
+
+/// Reads the value of a key into a `T`.
+pub(crate) type Setter<T> =
+    &'static (dyn Fn(&mut T, &Given<'_>) -> Result<(), Wrong> + Send + Sync);
 
 impl<T> Key<T> {
     /// Reads `given`; `at` is where the key stands.

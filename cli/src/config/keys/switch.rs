@@ -28,7 +28,7 @@ pub(crate) static KEYS: [Key<SwitchConfig>; 6] = [
         expected: Expected::Text(NAME_FORM),
         default: "the file's stem",
         help: "the switch's name, unique on the host",
-        set: |switch, given| {
+        set: &|switch, given| {
             let name =
                 given.text().ok().filter(|name| is_name(name)).ok_or_else(|| given.unfit())?;
             switch.name = Some(name.to_owned());
@@ -42,7 +42,7 @@ pub(crate) static KEYS: [Key<SwitchConfig>; 6] = [
         expected: Expected::Text("seconds from 10 to 1000000 like 300 or \"300s\", or 0 for never"),
         default: "300",
         help: "how long an address that is not seen stays in the FDB; 0 is for ever",
-        set: |switch, given| {
+        set: &|switch, given| {
             switch.bridge.ageing = ageing(given)?;
             Ok(())
         },
@@ -54,7 +54,7 @@ pub(crate) static KEYS: [Key<SwitchConfig>; 6] = [
         expected: Expected::Range(CAPACITY),
         default: "65536",
         help: "how many addresses the FDB holds",
-        set: |switch, given| {
+        set: &|switch, given| {
             switch.fdb_capacity = given.number(&CAPACITY)?;
             Ok(())
         },
@@ -69,7 +69,7 @@ pub(crate) static KEYS: [Key<SwitchConfig>; 6] = [
         default: "\"auto\"",
         help: "how many threads forward; a list of CPUs pins a thread on each, \"auto\" lets the \
                program choose",
-        set: |switch, given| {
+        set: &|switch, given| {
             switch.workers = workers(given)?;
             Ok(())
         },
@@ -81,7 +81,7 @@ pub(crate) static KEYS: [Key<SwitchConfig>; 6] = [
         expected: Expected::Choice(ENGINES),
         default: "\"auto\"",
         help: "how frames are read and written; \"auto\" lets the program choose",
-        set: |switch, given| {
+        set: &|switch, given| {
             switch.engine = match ENGINES[given.choice(ENGINES)?] {
                 "epoll" => Engine::Epoll,
                 "io_uring" => Engine::IoUring,
@@ -98,7 +98,7 @@ pub(crate) static KEYS: [Key<SwitchConfig>; 6] = [
         default: "\"transparent\"",
         help: "frames to 01-80-C2-00-00-00 to -0F: \"transparent\" relays all but MAC pause, \
                \"standard\" none",
-        set: |switch, given| {
+        set: &|switch, given| {
             switch.bridge.l2cp = match L2CPS[given.choice(L2CPS)?] {
                 "standard" => L2cp::Standard,
                 _ => L2cp::Transparent,

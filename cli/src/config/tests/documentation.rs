@@ -46,7 +46,7 @@ fn every_kind_and_key_has_its_row() {
     let netdev: Vec<_> =
         spec_reference().into_iter().filter(|row| !rule_reference().contains(row)).collect();
     in_tables("Keys of the netdev", &netdev);
-    for key in &keys::link::HEAD {
+    for key in keys::link::HEAD.iter() {
         assert!(PAGE.contains(&format!("`{}`", key.name)));
     }
 }

@@ -3,7 +3,7 @@
 use std::path::Path;
 
 use io_backends::lab::Netns;
-use io_backends::ports::Kind;
+use io_backends::ports::fd::Fd;
 use switch_core::config::{BridgeRules, L2cp};
 use switch_core::port::MAX_PORTS;
 use switch_core::vlan::Allowed;
@@ -107,7 +107,7 @@ fn one_value_has_several_notations() {
         file(&format!("port = [{{ name = \"a\", kind = \"fd\", target = {target} }}]")).unwrap()
     };
     assert_eq!(fd("7"), fd("\"7\""));
-    assert_eq!(fd("7").ports[0].attachment.kind, Kind::Fd(7));
+    assert_eq!(fd("7").ports[0].attachment.kind, Fd(7).into());
     let switch = |keys: &str| file(&format!("[switch]\n{keys}")).unwrap();
     assert_eq!(switch("ageing = 20"), switch("ageing = \"20s\""));
     assert_eq!(switch("ageing = 0").bridge.ageing, 0);

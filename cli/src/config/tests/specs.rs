@@ -1,7 +1,10 @@
 //! SPECs and settings.
 
 use io_backends::lab::Netns;
-use io_backends::ports::{Kind, MacvtapMode};
+use io_backends::ports::MacvtapMode;
+use io_backends::ports::fd::Fd;
+use io_backends::ports::macvtap::Macvtap;
+use io_backends::ports::tap::Tap;
 use switch_core::config::PortRules;
 use switch_core::vlan::Allowed;
 use switch_core::{Tpid, Vid, VlanMode};
@@ -21,7 +24,7 @@ fn a_tap_with_everything() {
     .unwrap();
     assert_eq!(port.name, "a");
     let attachment = &port.attachment;
-    assert_eq!(attachment.kind, Kind::Tap { name: "t0".into(), existing: true });
+    assert_eq!(attachment.kind, Tap { name: "t0".into(), existing: true }.into());
     assert_eq!(attachment.netns, Some(Netns::Name("blue".into())));
     assert_eq!(attachment.ifname.as_deref(), Some("eth7"));
     assert_eq!(attachment.addr, ["10.0.0.1/24".parse().unwrap(), "fd00::1/64".parse().unwrap()]);
@@ -52,14 +55,14 @@ fn a_tap_with_everything() {
 fn what_is_not_said_has_its_default() {
     let port = parse_spec("a=tap").unwrap();
     assert_eq!(port.rules, PortRules::default());
-    assert_eq!(port.attachment, Attachment::new(Kind::Tap { name: "a".into(), existing: false }));
+    assert_eq!(port.attachment, Attachment::new(Tap { name: "a".into(), existing: false }));
     let port = parse_spec("b=macvtap:eth0,netns=/run/netns/x").unwrap();
     assert_eq!(
         port.attachment.kind,
-        Kind::Macvtap { lower: "eth0".into(), mode: MacvtapMode::Passthru }
+        Macvtap { lower: "eth0".into(), mode: MacvtapMode::Passthru }.into()
     );
     assert_eq!(port.attachment.netns, Some(Netns::Path("/run/netns/x".into())));
-    assert_eq!(parse_spec("c=fd:7").unwrap().attachment.kind, Kind::Fd(7));
+    assert_eq!(parse_spec("c=fd:7").unwrap().attachment.kind, Fd(7).into());
 }
 
 #[test]
@@ -84,7 +87,7 @@ fn macvtap_modes() {
         ("vepa", MacvtapMode::Vepa),
     ] {
         let port = parse_spec(&format!("a=macvtap:eth0,mode={word}")).unwrap();
-        assert_eq!(port.attachment.kind, Kind::Macvtap { lower: "eth0".into(), mode });
+        assert_eq!(port.attachment.kind, Macvtap { lower: "eth0".into(), mode }.into());
     }
 }
 
@@ -121,7 +124,7 @@ fn mistakes_in_the_head() {
             (
                 "a=macvtap",
                 "netloom: port spec \"a=macvtap\": kind macvtap needs a target\n\
-                 hint: the netdev to sit on, as NAME=macvtap:TARGET or target = \"...\"",
+                 hint: the lower netdev, as NAME=macvtap:TARGET or target = \"...\"",
             ),
             (
                 "a=fd",

@@ -2,7 +2,7 @@
 
 use std::time::{Duration, Instant};
 
-use io_backends::ports::{Kind, place_exists};
+use io_backends::ports::{Return, place_exists};
 
 use super::{Device, Lost, PortLife};
 use crate::config::PortConfig;
@@ -23,7 +23,7 @@ impl Lost {
 
 /// Whether a lost port is made again; a descriptor only its giver could give again.
 fn returns(port: &PortConfig) -> bool {
-    !matches!(port.attachment.kind, Kind::Fd(_))
+    port.attachment.kind.returns() != Return::Never
 }
 
 impl Daemon {
@@ -83,8 +83,8 @@ impl Daemon {
     fn heal_one(&mut self, name: &str) -> Result<(), CliError> {
         let gone = || CliError::unknown(format!("port {name}"), "there is none");
         let mut port = self.config.port(name).cloned().ok_or_else(gone)?;
-        if let (Kind::Tap { existing: false, .. } | Kind::Veth { .. }, Some(Device::Lost(lost))) =
-            (&port.attachment.kind, self.lives.get(name).map(|life| &life.device))
+        if let (Return::WithItsAddress, Some(Device::Lost(lost))) =
+            (port.attachment.kind.returns(), self.lives.get(name).map(|life| &life.device))
         {
             port.attachment.mac = lost.mac.or(port.attachment.mac);
         }

@@ -9,7 +9,7 @@ use std::os::fd::OwnedFd;
 use io_backends::Attachment;
 use io_backends::host::descriptors;
 use io_backends::lab::{LinkInfo, Netns, Place, Report};
-use io_backends::ports::{self, Attached, Kind, MacvtapMode};
+use io_backends::ports::{self, Attached, Return};
 use io_backends::queue::Queue;
 use switch_core::PortId;
 use switch_core::frame::Takes;
@@ -106,8 +106,8 @@ impl Daemon {
         };
         let attachment = as_it_is(&port.attachment, &open);
         let queue = self.take_from_workers(&port.name, Device::Open(open));
-        let aside = match (&port.attachment.kind, queue) {
-            (Kind::Fd(_), Some(queue)) => Aside::Queue(queue),
+        let aside = match (port.attachment.kind.returns(), queue) {
+            (Return::Never, Some(queue)) => Aside::Queue(queue),
             _ => Aside::Attachment(attachment),
         };
         Some((aside, self.journal.undo_netdevs(&port.name)))
@@ -176,21 +176,9 @@ impl Daemon {
 fn as_it_is(attachment: &Attachment, open: &Open) -> Attachment {
     let mut attachment = attachment.clone();
     attachment.queues = Some(open.queues);
-    let Some(netdev) = &open.netdev else { return attachment };
-    let (is_tap, has_own_mac) = match &attachment.kind {
-        // It has the address that it had before it was borrowed.
-        Kind::Tap { existing, .. } => (true, !existing),
-        Kind::Veth { .. } => (true, true),
-        // In passthru mode it has the lower netdev's.
-        Kind::Macvtap { mode, .. } => (false, *mode != MacvtapMode::Passthru),
-        Kind::Netdev { .. } | Kind::Fd(_) => return attachment,
-    };
-    if has_own_mac {
-        attachment.mac = netdev.link.mac;
-    }
-    // Without a namespace a TAP, or a veth's far end, is called what the target says.
-    if !is_tap || attachment.netns.is_some() {
-        attachment.ifname = Some(netdev.link.name.clone());
+    if let Some(netdev) = &open.netdev {
+        let kind = attachment.kind.clone();
+        kind.keep(&mut attachment, &netdev.link);
     }
     attachment
 }

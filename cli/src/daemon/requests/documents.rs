@@ -25,7 +25,7 @@ pub(in crate::daemon) fn port_row(port: &PortConfig, device: DeviceNow) -> PortR
     let link = link.as_ref();
     PortRow {
         name: port.name.clone(),
-        kind: port.attachment.kind.name().into(),
+        kind: port.attachment.kind.row().name.into(),
         target: port.attachment.kind.target(),
         state: state.into(),
         fault,

@@ -1,13 +1,12 @@
 //! What a user should know about a set of ports.
 
-use io_backends::ports::{Kind, MacvtapMode};
 use switch_core::vlan::VlanMode;
 
 use crate::config::PortConfig;
 
 /// Hints for these ports, most important first.
 pub(in crate::daemon) fn of(ports: &[PortConfig]) -> Vec<String> {
-    mixed_modes(ports).into_iter().chain(ports.iter().filter_map(own_address)).collect()
+    mixed_modes(ports).into_iter().chain(ports.iter().filter_map(own)).collect()
 }
 
 /// Untagged traffic never crosses between transparent ports and others (rule 11).
@@ -23,18 +22,9 @@ fn mixed_modes(ports: &[PortConfig]) -> Option<String> {
     ))
 }
 
-/// Only a passthru macvtap carries unicast for other addresses than its own.
-fn own_address(port: &PortConfig) -> Option<String> {
-    let Kind::Macvtap { mode, .. } = &port.attachment.kind else { return None };
-    if *mode == MacvtapMode::Passthru {
-        return None;
-    }
-    let mode = mode.name();
-    Some(format!(
-        "port {}: a macvtap in {mode} mode takes in unicast for its own MAC address only; \
-         hosts behind the switch need that address, or mode=passthru",
-        port.name
-    ))
+/// What a port's kind has to say.
+fn own(port: &PortConfig) -> Option<String> {
+    port.attachment.kind.hint().map(|hint| format!("port {}: {hint}", port.name))
 }
 
 #[cfg(test)]

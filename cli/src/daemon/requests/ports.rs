@@ -2,8 +2,6 @@
 
 use std::os::fd::OwnedFd;
 
-use io_backends::ports::Kind;
-
 use super::{Answer, Answered, hints, leftovers};
 use crate::config::{SwitchConfig, changes, parse_settings, parse_spec, with_port};
 use crate::control::api::Changed;
@@ -13,10 +11,10 @@ use crate::error::CliError;
 impl Daemon {
     pub(super) fn port_add(&mut self, spec: &str, sent: Option<OwnedFd>) -> Answered {
         let port = parse_spec(spec)?;
-        let is_fd = matches!(port.attachment.kind, Kind::Fd(_));
+        let is_given = port.attachment.kind.given().is_some();
         let what = format!("port {}", port.name);
         let wanted = with_port(&self.config, port)?;
-        if is_fd && sent.is_none() {
+        if is_given && sent.is_none() {
             return Err(CliError::failed(what, "no descriptor came with the request").hint(
                 "`netloom port add` sends the one it inherited; other programs use SCM_RIGHTS",
             ));

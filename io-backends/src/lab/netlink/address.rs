@@ -280,10 +280,10 @@ fn family(address: IpAddr) -> AddressFamily {
 mod tests {
     use super::*;
     use crate::lab::scratch;
-    use crate::ports::Kind;
+    use crate::ports::fd::Fd;
 
     fn attachment(addresses: &[&str], gateways: &[&str]) -> Attachment {
-        let mut attachment = Attachment::new(Kind::Fd(0));
+        let mut attachment = Attachment::new(Fd(0));
         attachment.addr = addresses.iter().map(|text| text.parse().unwrap()).collect();
         attachment.gateway = gateways.iter().map(|text| text.parse().unwrap()).collect();
         attachment

@@ -11,7 +11,7 @@ use netlink_packet_route::link::{
 use rustix::io::Errno;
 use switch_core::Mac;
 
-use super::link::{LinkInfo, Links, numbered, valid_name};
+use super::link::{LinkInfo, Links, NAME_FORM, numbered, valid_name};
 use crate::ports::MacvtapMode;
 use crate::{Error, ErrorKind};
 
@@ -181,8 +181,7 @@ impl Links {
         if valid_name(name) {
             return Ok(name);
         }
-        let why = "a netdev's name has 1 to 15 bytes and none of / : % or white space";
-        Err(Error::failed(self.place.netdev(name), why))
+        Err(Error::failed(self.place.netdev(name), format!("not {NAME_FORM}")))
     }
 
     /// The error for a name that another netdev has.
@@ -247,7 +246,7 @@ mod tests {
                 assert_eq!(error.kind, ErrorKind::Failed);
                 assert_eq!(error.why, "invalid argument (mtu greater than device maximum)");
                 let wanted = Wanted { name: Some("a/b"), ..Wanted::default() };
-                assert!(links.set(&made, &wanted).unwrap_err().why.contains("none of /"));
+                assert!(links.set(&made, &wanted).unwrap_err().why.contains("not a netdev's name"));
                 let gone = LinkInfo { index: 9999, ..made };
                 let error = links.set(&gone, &Wanted::default()).unwrap_err();
                 assert_eq!(error.why, "no such device");

@@ -13,6 +13,6 @@ mod watch;
 
 pub use change::Wanted;
 pub(crate) use conversation::{NET_ADMIN, Netlink, Refusal};
-pub use link::{LinkInfo, Links, valid_name};
+pub use link::{LONGEST_NAME, LinkInfo, Links, NAME_FORM, valid_name};
 pub use moving::move_netdev;
 pub use watch::{LinkEvent, LinkWatch, Watched};

@@ -4,7 +4,8 @@ use super::*;
 use crate::Attachment;
 use crate::lab::scratch::{self, Directory};
 use crate::lab::{Found, Links, Netns};
-use crate::ports::{Kind, MacvtapMode};
+use crate::ports::MacvtapMode;
+use crate::ports::fd::Fd;
 use switch_core::Mac;
 
 fn journal(run: &Directory) -> Journal {
@@ -214,7 +215,7 @@ fn processes_that_are_left_are_counted_and_spared() {
 
 /// A persistent TAP of somebody else's, with settings and an address.
 fn lent(place: &Place) -> (LinkInfo, Attachment) {
-    let mut attachment = Attachment::new(Kind::Fd(0));
+    let mut attachment = Attachment::new(Fd(0));
     attachment.mac = Some(Mac::new([2, 0, 0, 0, 0, 9]));
     attachment.mtu = Some(1300);
     attachment.addr = vec!["10.0.0.1/24".parse().unwrap()];

@@ -143,7 +143,7 @@ fn nothing_keeps_a_deleted_namespace_alive() {
         let queues = tap::create("mytap", 1).unwrap();
         let made = Place::Here.links(|links| links.require("mytap")).unwrap();
         let moved = move_netdev(&made, &Place::Here, &to, None, |_| Ok(())).unwrap();
-        let mut wanted = crate::Attachment::new(crate::ports::Kind::Fd(0));
+        let mut wanted = crate::Attachment::new(crate::ports::fd::Fd(0));
         wanted.addr = vec!["fd00::1/64".parse().unwrap()];
         to.links(|links| links.configure(&moved, &wanted)).unwrap();
         let (seat, now) = watch.follow(&to, moved.index).unwrap();
