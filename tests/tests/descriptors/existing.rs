@@ -32,12 +32,13 @@ fn left_where_it_is() {
     let lab = Lab::new();
     persistent(&lab, "mine");
     ip(&lab, &format!("addr add {GIVEN_V4}/24 dev mine"));
-    let before = link(&lab, "mine");
+    let detection = || lab.run(&["cat", "/proc/sys/net/ipv6/conf/mine/accept_dad"]).ok();
+    let before = (link(&lab, "mine"), detection());
     lab.up("m", &["x=tap:mine,existing", &made()]);
     assert_eq!(lab.port("m", "x")["state"], "up");
     lab.ping(MADE, GIVEN_V4);
     lab.netloom(&["port", "del", "x"]).ok();
-    assert_eq!(link(&lab, "mine"), before);
+    assert_eq!((link(&lab, "mine"), detection()), before);
     lab.netloom(&["port", "add", "x=tap:mine,existing"]).ok();
     lab.ping(MADE, GIVEN_V4);
 }

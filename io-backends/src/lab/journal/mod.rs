@@ -176,7 +176,8 @@ impl Journal {
         link: &LinkInfo,
         attachment: &Attachment,
     ) -> Result<Entry, Error> {
-        let addresses = place.links(|links| links.addresses(link))?;
+        let (addresses, detection) =
+            place.links(|links| Ok((links.addresses(link)?, links.detection(link))))?;
         let home = spot(place, &link.name, Some(link.index))?;
         let new = attachment.addr.iter().filter(|address| !addresses.contains(address));
         let netdev = Netdev {
@@ -190,6 +191,7 @@ impl Journal {
                 mac: link.mac.map(|mac| mac.to_string()),
                 mtu: link.mtu,
                 up: link.up,
+                detection,
                 given: new.copied().collect(),
                 addresses,
                 gateways: attachment.gateway.clone(),

@@ -70,6 +70,9 @@ pub(super) struct Loan {
     pub(super) mac: Option<String>,
     pub(super) mtu: u32,
     pub(super) up: bool,
+    /// How IPv6 detected duplicate addresses on it.
+    #[serde(default)]
+    pub(super) detection: Option<String>,
     /// The addresses it had.
     pub(super) addresses: Vec<IpNet>,
     /// The addresses the switch gives it that it did not have.

@@ -216,6 +216,9 @@ fn restore(home: &Place, link: &LinkInfo, loan: &Loan) -> Result<(), Error> {
             ..Wanted::default()
         };
         links.set(link, &wanted)?;
+        if let Some(setting) = &loan.detection {
+            links.set_detection(link, setting);
+        }
         for address in &loan.addresses {
             links.add_address(link, *address)?;
         }

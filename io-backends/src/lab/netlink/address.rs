@@ -56,6 +56,17 @@ impl Links {
         let _ = std::fs::write(format!("/proc/sys/net/ipv6/conf/{}/disable_ipv6", link.name), "1");
     }
 
+    /// How IPv6 detects duplicate addresses on a netdev, as the kernel's setting `accept_dad` has it;
+    /// `None` without IPv6.
+    pub(in crate::lab) fn detection(&self, link: &LinkInfo) -> Option<String> {
+        std::fs::read_to_string(duplicate_detection(&link.name)).ok()
+    }
+
+    /// Sets that. Where it can't be, it is as it was too.
+    pub(in crate::lab) fn set_detection(&self, link: &LinkInfo, setting: &str) {
+        let _ = std::fs::write(duplicate_detection(&link.name), setting);
+    }
+
     /// Adds an address; true when the netdev did not have it yet. IPv6 does not
     /// wait for duplicate detection.
     ///
@@ -225,7 +236,11 @@ impl Links {
 /// done. Where that can't be (no IPv6, a read-only `/proc`) only the link-local
 /// address waits.
 fn skip_duplicate_detection(name: &str) -> bool {
-    std::fs::write(format!("/proc/sys/net/ipv6/conf/{name}/accept_dad"), "0").is_ok()
+    std::fs::write(duplicate_detection(name), "0").is_ok()
+}
+
+fn duplicate_detection(name: &str) -> String {
+    format!("/proc/sys/net/ipv6/conf/{name}/accept_dad")
 }
 
 fn address_of(message: &AddressMessage) -> Option<IpNet> {
