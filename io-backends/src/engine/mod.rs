@@ -52,8 +52,8 @@ pub trait QueueEngine: Engine {
     /// [`QueueEngine::wait`] and, while frames keep it busy, after [`Engine::receive`].
     fn take_woken(&mut self) -> bool;
 
-    /// A port whose device went away, each once. It stays, refusing frames and
-    /// costing nothing, until it is removed.
+    /// A port whose device went away; each is reported once. Until it is removed,
+    /// frames to it are refused, and it takes no part in a turn.
     fn take_gone(&mut self) -> Option<PortId>;
 
     /// A handle that ends this engine's sleep.

@@ -1,7 +1,7 @@
 //! The queues a worker holds, and whose turn it is: what both engines keep.
 //!
 //! A queue with frames stands in line once; engines serve the line from the
-//! front and put who still has frames to the back. After a queue is added,
+//! front and put a queue with frames left to the back. After a queue is added,
 //! nothing here allocates.
 
 use std::collections::VecDeque;

@@ -178,7 +178,7 @@ impl<E: QueueEngine, G: Fn(PortId)> Loop<E, G> {
                     if added.is_err() {
                         self.engine.remove(id);
                     }
-                    // Whoever no longer waits for the answer does not need it.
+                    // An answer that nothing waits for any more is not needed.
                     let _ = reply.send(added);
                 }
                 Ok(Order::Remove(id, reply)) => {

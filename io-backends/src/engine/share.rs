@@ -30,7 +30,7 @@ pub fn share_out(id: PortId, queues: Vec<Queue>, workers: usize) -> Result<Vec<S
     for (number, queue) in queues.into_iter().enumerate() {
         read[(id.index() + number) % workers].push(queue);
     }
-    // As many workers are left without a queue as there are senders.
+    // There is one sender for each worker without a queue.
     let mut senders = senders.into_iter();
     let share = |queues: Vec<Queue>| {
         let sender = if queues.is_empty() { senders.next() } else { None };

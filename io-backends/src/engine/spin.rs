@@ -1,31 +1,30 @@
-//! How long a worker keeps looking for frames before it sleeps.
+//! How long a worker polls before it sleeps.
 //!
-//! Who sleeps must be woken, and on a virtual machine waking a CPU that idles
-//! takes some 30 microseconds, more than all else on a frame's way. Where
-//! question and answer follow each other, the next frame comes so soon that
-//! looking on is better. Where much is carried, the hosts on the machine need
-//! the CPU more than the worker does, and while it sleeps frames gather for it.
+//! A worker that sleeps must be woken, and on a virtual machine waking an idle
+//! CPU takes some 30 microseconds, more than everything else on a frame's way.
+//! Where requests and answers alternate, the next frame comes so soon that
+//! polling on is faster. Under bulk traffic the hosts on the machine need the
+//! CPU more than the worker does, and frames gather while it sleeps.
 
 use std::time::{Duration, Instant};
 
-/// At least so long: about what falling asleep and being woken costs the worker.
+/// The shortest time: about what falling asleep and being woken costs the worker.
 const SHORT: Duration = Duration::from_micros(20);
-/// At most so long, after few bytes that came this soon after those before.
+/// The longest: after a small stretch of frames that came this soon after the one before.
 const LONG: Duration = Duration::from_micros(100);
-/// What is not few any more, bytes at a stretch.
-const MUCH: u64 = 8192;
-/// How long there must not have been much.
+/// A stretch of frames with more bytes than this is bulk traffic.
+const BULK_BYTES: u64 = 8192;
+/// So long after the last bulk traffic the longest time is allowed again.
 const CALM: Duration = Duration::from_millis(2);
 
-/// A worker's patience.
+/// What decides how long a worker polls.
 pub(crate) struct Patience {
     last_frame: Instant,
-    /// The last time there was much.
-    last_much: Option<Instant>,
+    last_bulk: Option<Instant>,
     /// All bytes received, and those when the present stretch of frames began.
     bytes: u64,
     bytes_before: u64,
-    /// There were frames in the last turn.
+    /// The last turn received frames.
     busy: bool,
     /// The present stretch, or the last, came soon after the one before.
     soon: bool,
@@ -36,7 +35,7 @@ impl Patience {
     pub(crate) fn new(now: Instant) -> Patience {
         Patience {
             last_frame: now,
-            last_much: None,
+            last_bulk: None,
             bytes: 0,
             bytes_before: 0,
             busy: false,
@@ -54,12 +53,12 @@ impl Patience {
                 self.bytes_before = self.bytes;
             }
             (self.busy, self.bytes, self.last_frame) = (true, bytes, now);
-            if bytes - self.bytes_before > MUCH {
-                self.last_much = Some(now);
+            if bytes - self.bytes_before > BULK_BYTES {
+                self.last_bulk = Some(now);
             }
         } else if self.busy {
             self.busy = false;
-            let calm = self.last_much.is_none_or(|then| now - then > CALM);
+            let calm = self.last_bulk.is_none_or(|then| now - then > CALM);
             self.lasts = if self.soon && calm { LONG } else { SHORT };
         }
     }
@@ -106,7 +105,7 @@ mod tests {
     }
 
     #[test]
-    fn not_where_much_is_carried() {
+    fn not_under_bulk_traffic() {
         assert_eq!(awake_after(&[(1000, 98), (50, 60_000)]), SHORT);
         assert_eq!(awake_after(&[(1000, 60_000), (50, 98), (50, 98)]), SHORT);
         let calm_again: Vec<_> = [(1000, 60_000)].into_iter().chain([(90, 98); 30]).collect();

@@ -140,7 +140,7 @@ pub(super) fn claims_of_host(name: &str, attachment: &Attachment) -> Vec<Claim> 
 /// What becomes of a port whose device went away.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Return {
-    /// Nothing: only who gave the device could give it again.
+    /// Nothing: only the process that gave the device could give it again.
     Never,
     /// It is attached again as soon as that is possible.
     AsItWas,

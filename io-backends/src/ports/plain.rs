@@ -88,8 +88,8 @@ pub struct Loop {
     events: Events,
     ports: [PlainPort; 2],
     frames: Box<[Frame]>,
-    /// Who may have frames. mio tells of a port once, when frames come: until
-    /// it ran dry nobody else remembers.
+    /// Which ports may have frames. mio reports a port once, when frames come;
+    /// until it is empty that is kept here.
     ready: [bool; 2],
 }
 

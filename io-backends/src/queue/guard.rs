@@ -1,7 +1,7 @@
 //! Whether a queue is still what it was prepared to be.
 //!
-//! Who gave a descriptor holds it too, and to a TAP with several queues any
-//! other can be added. Either can change the header before each frame, which
+//! The process that gave a descriptor holds it too, and a queue of another
+//! process can be added to a TAP with several queues. Either can change the header before each frame, which
 //! then would be read as part of the frame. The control plane looks now and
 //! then: that costs a lock of the kernel's configuration, so no worker does.
 

@@ -152,7 +152,7 @@ impl Ring {
         if let Err(error) = entered {
             match Errno::from_io_error(&error) {
                 // A signal, the end of the time, or memory short for a moment:
-                // who still needs something enters again.
+                // what is still needed is asked for by the next call.
                 Some(Errno::INTR | Errno::TIME | Errno::AGAIN | Errno::BUSY) => {}
                 _ => unreachable!("io_uring_enter on a ring of this thread: {error}"),
             }

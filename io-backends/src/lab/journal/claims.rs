@@ -1,4 +1,4 @@
-//! Who needs a namespace that Netloom made: it goes with the last claim, of any switch.
+//! Claims of ports to a namespace that Netloom made: it is removed with the last one, of any switch.
 //!
 //! For each namespace a folder `.netns/NAME` in the run-time directory that all
 //! switches share (no switch's name starts with a dot). In it, a file

@@ -1,9 +1,9 @@
 //! The record of everything a switch makes, written before it is made.
 //!
 //! The file `made` in the switch's run-time directory has a line of JSON for
-//! each change to an entry; the last line about an entry counts. Whoever holds
-//! the lock of that file is the switch, or cleans up after it: the kernel drops
-//! the lock with the process, however that ends. Nothing is flushed to disk,
+//! each change to an entry; the last line about an entry counts. The
+//! process that holds the lock of that file is the switch, or cleans up after it;
+//! the kernel drops the lock with the process, however that ends. Nothing is flushed to disk,
 //! since a crash of the host takes what was made along.
 
 mod claims;
@@ -229,8 +229,8 @@ impl Journal {
         self.change(entry, |netdev| netdev.spots = vec![now])
     }
 
-    /// Removes the record's file and drops the lock; what is still recorded is
-    /// then out of anybody's reach, so undo first.
+    /// Removes the record's file and drops the lock; what is still recorded
+    /// can't be undone afterwards, so undo first.
     ///
     /// # Errors
     /// When the file can't be removed.

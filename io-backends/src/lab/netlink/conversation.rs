@@ -1,7 +1,7 @@
 //! Requests to the kernel's network configuration (rtnetlink), one at a time.
 //!
 //! A socket speaks to the namespace of the thread that opened it and keeps
-//! that namespace alive, so whoever opens one elsewhere closes it in the same call.
+//! that namespace alive, so one that is opened elsewhere is closed in the same call.
 
 use std::io;
 

@@ -102,8 +102,8 @@ impl LinkWatch {
 
     /// Follows the netdev with that index at `place`, which may be followed
     /// already; returns how it is now.
-    /// Call [`LinkWatch::drain`] afterwards: this reads what was announced
-    /// before, so that no old news is told of the new one.
+    /// Call [`LinkWatch::drain`] afterwards: this reads the announcements so far,
+    /// so that none from before is reported of the new netdev.
     ///
     /// # Errors
     /// When there is no such netdev or place, or the kernel refuses the namespace an id.
@@ -115,7 +115,7 @@ impl LinkWatch {
         let what = || place.netdev(&format!("number {index}"));
         let now = self.state(seat)?.ok_or_else(|| Error::failed(what(), "it is gone"))?;
         if let Some((watched, old)) = self.followed.get_mut(&seat) {
-            // Whoever follows it already still has to hear what was just read.
+            // What was just read is still to be reported under the id that follows it already.
             tell(*watched, old, &now, &mut self.pending);
             old.clone_from(&now);
             return Ok((*watched, now));

@@ -74,7 +74,7 @@ pub fn attach(name: &str, queues: u16) -> Result<Vec<TapQueue>, Error> {
     check_name(name)?;
     let mut flags = flags(name, queues)?;
     // Asked before attaching, which would make the netdev if it were missing,
-    // and would share a multi-queue TAP with whoever holds it.
+    // and would share a multi-queue TAP with another process.
     let info = info::query(name)?;
     if !info.persistent || info.queues > 0 {
         return Err(held(name));
