@@ -83,7 +83,7 @@ impl Bench {
         for ((frame, admitted), keys) in frames.iter().zip(&mut admitted).zip(&mut *keys) {
             (*admitted, *keys) = forward::admit(tables, ingress, frame).expect("admitted");
         }
-        fdb.approach(keys.as_flattened(), sought.as_flattened_mut());
+        fdb.prefetch(keys.as_flattened(), sought.as_flattened_mut());
         let mut stations = Now { fdb, seen: 1, expiry: 1 };
         for ((frame, admitted), addresses) in frames.iter_mut().zip(&admitted).zip(&*sought) {
             let target = forward::decide(tables, &mut stations, ingress, admitted.vid, addresses);

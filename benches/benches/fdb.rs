@@ -38,7 +38,7 @@ fn run(fdb: &Fdb, keys: &[Key], mut each: impl FnMut(&Sought)) -> Duration {
     let mut sought = [Sought::default(); BURST];
     let begin = Instant::now();
     for keys in keys.chunks_exact(BURST) {
-        fdb.approach(keys, &mut sought);
+        fdb.prefetch(keys, &mut sought);
         sought.iter().for_each(&mut each);
     }
     begin.elapsed()

@@ -1,29 +1,35 @@
-//! Takes decided frames to the engine: tags changed, copies made, what a device
-//! does not take finished in software, and everything counted.
+//! Takes decided frames to the engine: tags changed, copies made, checksums
+//! computed and segments cut for devices that do not, and everything counted.
 //!
 //! All that goes out stands in one queue, in order. Copies are made once for
 //! each form a frame leaves in, not for each port, in slots of the burst.
+//!
+//! A [`Delivery::is_long`] delivery pauses after each [`SLICE`] frames sent, for
+//! what its `between` does.
 
+use crate::account::work_of;
 use crate::counters::{PortCounters, WorkerCounters};
 use crate::drops::Drop;
-use crate::forward::{self, Admitted, Exit};
+use crate::forward::{self, Admitted, Exit, Target};
 use crate::frame::segment::Segmenter;
 use crate::frame::{Frame, checksum};
 use crate::mac::Class;
 use crate::port::{BURST, Engine, PortId, SLOTS, Tx, TxError};
 use crate::tables::{PortTable, Tables};
-use crate::vlan::TagEdit;
+use crate::vlan::{TagEdit, Vid};
 
 /// Slots for copies of frames that leave in more than one form.
 const COPIES: std::ops::Range<usize> = BURST..2 * BURST;
 /// Slots for the segments of one super-frame at a time.
 const SEGMENTS: std::ops::Range<usize> = 2 * BURST..SLOTS;
-/// Copies one frame can need: three further tag forms, and a finished one of each of the four.
+/// Copies one frame can need: three further tag forms, and a one with its checksum computed of each of the four.
 const COPIES_A_FRAME: usize = 7;
 /// Tag forms a frame can leave in at most: as it came, untagged, with either TPID.
 const FORMS: usize = 4;
 /// The longest the transmit queue grows before it is flushed.
 const QUEUE: usize = 1024;
+/// Frames sent between two pauses of a long delivery. More make others wait longer.
+const SLICE: usize = BURST;
 
 const _: () = assert!(COPIES_A_FRAME <= BURST);
 
@@ -50,6 +56,9 @@ pub(crate) struct Delivery<'w, E> {
     out: &'w mut Out,
     engine: &'w mut E,
     frames: &'w mut [Frame],
+    /// Units of work beyond a write a frame, since [`Delivery::take_extra`].
+    extra: u32,
+    between: Option<&'w mut dyn FnMut(&mut E)>,
 }
 
 impl<'w, E: Engine> Delivery<'w, E> {
@@ -62,7 +71,36 @@ impl<'w, E: Engine> Delivery<'w, E> {
         frames: &'w mut [Frame],
     ) -> Delivery<'w, E> {
         out.copy = COPIES.start;
-        Delivery { tables, counters, out, engine, frames }
+        Delivery { tables, counters, out, engine, frames, extra: 0, between: None }
+    }
+
+    /// Has long deliveries pause for `between`.
+    pub(crate) fn pausing(self, between: &'w mut dyn FnMut(&mut E)) -> Delivery<'w, E> {
+        Delivery { between: Some(between), ..self }
+    }
+
+    /// Whether sending the frame in `slot` means many writes: a super-frame to be
+    /// cut, or a flood to many ports.
+    #[inline]
+    pub(crate) fn is_long(&self, slot: usize, vid: Vid, target: &Target<'_>) -> bool {
+        let gso = self.frames[slot].offload.gso;
+        match target {
+            Target::One(port) => gso.is_some() && !port.takes(&self.frames[slot]),
+            Target::Flood(class) => gso.is_some() || self.tables.floods_to(vid, *class) > SLICE,
+        }
+    }
+
+    /// The units of work that frames sent since the last call cost beyond a write each: further
+    /// copies and segments.
+    #[inline]
+    pub(crate) fn take_extra(&mut self) -> u32 {
+        std::mem::take(&mut self.extra)
+    }
+
+    /// Charges a port for what its frames cost.
+    #[cold]
+    pub(crate) fn charge(&mut self, port: PortId, frames: usize, work: u32) {
+        self.engine.charge(port, frames, work);
     }
 
     /// A frame for one port is changed where it lies.
@@ -98,8 +136,12 @@ impl<'w, E: Engine> Delivery<'w, E> {
             return;
         }
         self.counters.work.flood_copies.add(copies - 1);
+        self.extra += (copies as u32 - 1) * work_of(1, self.frames[slot].len() as u64);
         self.make_forms(&mut forms);
         for port in targets() {
+            if self.out.queued >= SLICE && self.between.is_some() {
+                self.pause();
+            }
             if let Some(form) = forms.of(port.edit(frame.vid, frame.tag)) {
                 self.send(form, port);
             }
@@ -174,9 +216,10 @@ impl<'w, E: Engine> Delivery<'w, E> {
     #[cold]
     fn send_segments(&mut self, slot: usize, port: &PortTable, mut segmenter: Segmenter) {
         self.counters.work.made_frames.add(segmenter.count() as u64 - 1);
+        self.extra += segmenter.count() as u32 - 1;
         let mut more = true;
         while more {
-            self.flush();
+            self.pause();
             for place in SEGMENTS {
                 let (sources, segments) = self.frames.split_at_mut(SEGMENTS.start);
                 let segment = &mut segments[place - SEGMENTS.start];
@@ -189,6 +232,14 @@ impl<'w, E: Engine> Delivery<'w, E> {
             }
         }
         self.flush();
+    }
+
+    /// Sends what is queued, and lets happen what is to happen between.
+    fn pause(&mut self) {
+        self.flush();
+        if let Some(between) = &mut self.between {
+            between(self.engine);
+        }
     }
 
     /// Hands the queue to the engine and counts what became of it.

@@ -62,7 +62,8 @@ drops! {
     NotMember, Ingress, "not-member", "The destination's port is not a member of the frame's VLAN.";
     NoTarget, Ingress, "no-target", "No other port takes this frame: no member is up, or flags and isolation leave all out.";
     PortDown, Egress, "port-down", "The egress port is down or its device is gone.";
-    BadSegments, Egress, "bad-segments", "The frame cannot be finished in software for this port: its headers contradict its offload state.";
+    BadSegments, Egress, "bad-segments", "The frame cannot be cut or checksummed in software for this port: its headers contradict its offload state.";
+    TinySegments, Egress, "tiny-segments", "The super-frame asks to be cut finer for this port than any real stack does: into TCP segments below 36 bytes, or more than 128 datagrams.";
     TooBig, Egress, "too-big", "The frame is longer than the egress port's MTU allows.";
     TxFull, Egress, "tx-full", "The egress port takes no more frames now: its receiver stands still.";
     TxError, Egress, "tx-error", "The egress port's device refused the frame.";

@@ -267,7 +267,7 @@ pub fn leave(port: &PortTable, frame: &Frame) -> Result<Exit, Drop> {
     if frame.len() > mtu + HEADER && payload_len(frame) > mtu {
         return Err(Drop::TooBig);
     }
-    if port.device.takes.accepts(&frame.offload) {
+    if port.takes(frame) {
         return Ok(Exit::AsItIs);
     }
     in_software(frame)
@@ -276,7 +276,10 @@ pub fn leave(port: &PortTable, frame: &Frame) -> Result<Exit, Drop> {
 /// What software does to a frame for a device that does not take it as it is.
 fn in_software(frame: &Frame) -> Result<Exit, Drop> {
     match frame.offload.gso {
-        Some(_) => Segmenter::new(frame).map(Exit::Cut).ok_or(Drop::BadSegments),
+        Some(_) => match Segmenter::new(frame).ok_or(Drop::BadSegments)? {
+            segmenter if segmenter.is_too_fine() => Err(Drop::TinySegments),
+            segmenter => Ok(Exit::Cut(segmenter)),
+        },
         None => Ok(Exit::Checksum),
     }
 }

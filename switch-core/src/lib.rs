@@ -6,16 +6,19 @@
 //! [`switch`] the control side that changes both.
 #![forbid(unsafe_code)]
 
+pub mod account;
 pub mod config;
 pub mod counters;
 mod crossing;
 mod delivery;
 pub mod drops;
+mod expiry;
 pub mod explain;
 pub mod fdb;
 pub mod forward;
 pub mod frame;
 pub mod mac;
+mod pass;
 pub mod port;
 pub mod ports;
 pub mod switch;

@@ -257,9 +257,26 @@ impl Tx {
 
 /// A worker's I/O: one turn over all its ready ports, so that one system call
 /// may carry many frames of many ports.
+///
+/// Turns are fair in work, not in frames: the worker reports with
+/// [`Engine::charge`] what a port's frames cost, and a port that was charged
+/// goes on when the others had as much (see [`Account`](crate::account::Account)).
 pub trait Engine {
     /// Adds frames to `burst` from ports that have some, in fair turns. Never blocks.
     fn receive(&mut self, burst: &mut Burst);
+
+    /// Adds frames to `burst`, in the middle of long work for the ports in `held`: none of
+    /// theirs, which would overtake, and none of a port whose frames make long work too. An
+    /// engine that keeps no accounts gives none. Never blocks.
+    fn receive_light(&mut self, burst: &mut Burst, held: &[PortId]) {
+        let _ = (burst, held);
+    }
+
+    /// Takes note that `frames` frames of a port cost `work`, in
+    /// [units](crate::account::work_of).
+    fn charge(&mut self, port: PortId, frames: usize, work: u32) {
+        let _ = (port, frames, work);
+    }
 
     /// Sends `queue` in order, every frame from its slot of `frames`, and sets
     /// each `result`. An unknown [`PortId`] is [`TxError::Down`]. Never blocks.

@@ -7,6 +7,7 @@
 use hashbrown::HashMap;
 
 use crate::config::{BridgeRules, PortRules};
+use crate::frame::Frame;
 use crate::mac::Class;
 use crate::port::{DeviceState, PortId};
 use crate::vlan::{Allowed, Tag, TagEdit, Tci, Tpid, Vid, VlanMode};
@@ -58,6 +59,12 @@ impl PortTable {
     #[inline]
     pub fn learns(&self) -> bool {
         self.rules.learning && self.device.up
+    }
+
+    /// Whether the port's device takes a frame as it is (rule 19).
+    #[inline]
+    pub fn takes(&self, frame: &Frame) -> bool {
+        self.device.takes.accepts(&frame.offload)
     }
 
     /// What is done to a frame's tag so that it may leave by this port, a member
@@ -122,13 +129,24 @@ impl Tables {
     /// The ports a frame of this VLAN and class floods to, `ingress` included.
     #[inline]
     pub fn flood_set(&self, vid: Vid, class: Class) -> impl Iterator<Item = &PortTable> {
+        let numbers = self.flood_numbers(vid, class).iter();
+        numbers.filter_map(|&number| self.ports[usize::from(number)].as_ref())
+    }
+
+    /// How many those are.
+    #[inline]
+    pub fn floods_to(&self, vid: Vid, class: Class) -> usize {
+        self.flood_numbers(vid, class).len()
+    }
+
+    #[inline]
+    fn flood_numbers(&self, vid: Vid, class: Class) -> &[u16] {
         let set = &self.flood_sets[usize::from(self.flood_set_of[usize::from(vid.get())])];
-        let numbers = match class {
+        match class {
             Class::UnknownUnicast => &set.unicast,
             Class::Multicast => &set.multicast,
             Class::Broadcast => &set.broadcast,
-        };
-        numbers.iter().filter_map(|&number| self.ports[usize::from(number)].as_ref())
+        }
     }
 
     /// VLANs that no port names share the set of those ports that are members

@@ -105,11 +105,28 @@ impl EpollEngine {
         }
     }
 
-    /// Gives a queue its turn.
-    fn serve(&mut self, id: QueueId, burst: &mut Burst) {
+    /// Goes on with the round, or begins another one, for as long as there is room.
+    fn go_round(&mut self, burst: &mut Burst) {
+        if self.round == 0 || self.queues.waiting() == 0 {
+            self.poll(Some(Duration::ZERO));
+            self.round = self.queues.waiting();
+            self.share = (BURST / self.round.max(1)).max(MIN_SHARE);
+            self.queues.begin_round();
+        }
+        while self.round > 0 && !burst.room().is_empty() {
+            let Some(id) = self.queues.next() else { return };
+            self.round -= 1;
+            if let Some(share) = self.queues.turn(id, self.share) {
+                self.serve(id, share, burst);
+            }
+        }
+    }
+
+    /// Gives a queue its turn of at most `share` frames.
+    fn serve(&mut self, id: QueueId, share: usize, burst: &mut Burst) {
         let Some(served) = self.queues.find(id) else { return };
         let room = burst.room();
-        let share = self.share.min(room.len());
+        let share = share.min(room.len());
         match served.queue.receive(&mut room[..share]) {
             // epoll would report an error with nothing behind it for ever.
             Ok(0) if served.broken => self.fail(id.port),
@@ -210,16 +227,31 @@ impl QueueEngine for EpollEngine {
 
 impl Engine for EpollEngine {
     fn receive(&mut self, burst: &mut Burst) {
-        if self.round == 0 || self.queues.waiting() == 0 {
-            self.poll(Some(Duration::ZERO));
-            self.round = self.queues.waiting();
-            self.share = (BURST / self.round.max(1)).max(MIN_SHARE);
+        self.go_round(burst);
+        // The rest of that round may all have owed.
+        if burst.is_empty() && self.queues.waiting() > 0 {
+            self.go_round(burst);
         }
-        while self.round > 0 && !burst.room().is_empty() {
-            let Some(id) = self.queues.next() else { return };
-            self.round -= 1;
-            self.serve(id, burst);
+    }
+
+    fn receive_light(&mut self, burst: &mut Burst, held: &[PortId]) {
+        self.poll(Some(Duration::ZERO));
+        let waiting = self.queues.waiting();
+        let share = (BURST / waiting.max(1)).max(MIN_SHARE);
+        for _ in 0..waiting {
+            if burst.room().is_empty() {
+                break;
+            }
+            let Some(id) = self.queues.next() else { break };
+            if let Some(share) = self.queues.light_turn(id, share, held) {
+                self.serve(id, share, burst);
+            }
         }
+        self.round = self.round.min(self.queues.waiting());
+    }
+
+    fn charge(&mut self, port: PortId, frames: usize, work: u32) {
+        self.queues.charge(port, frames, work);
     }
 
     fn transmit(&mut self, frames: &mut [Frame], queue: &mut [Tx]) {

@@ -1,11 +1,13 @@
 //! The queues a worker holds, and whose turn it is: what both engines keep.
 //!
 //! A queue with frames stands in line once; engines serve the line from the
-//! front and put a queue with frames left to the back. After a queue is added,
+//! front and put one that still has frames to the back. A port whose frames made
+//! much work owes for it ([`Account`]) and is passed over. After a queue is added,
 //! nothing here allocates.
 
 use std::collections::VecDeque;
 
+use switch_core::account::Account;
 use switch_core::frame::Frame;
 use switch_core::port::{BURST, MAX_PORTS, Port, PortId, TxError};
 
@@ -59,6 +61,7 @@ pub(crate) struct PortQueues<X> {
     pub(crate) queues: Vec<Served<X>>,
     /// Its device is gone.
     pub(crate) gone: bool,
+    account: Account,
 }
 
 /// All queues of one engine.
@@ -69,6 +72,8 @@ pub(crate) struct Queues<X> {
     gone: VecDeque<PortId>,
     /// Ports whose first queue is to be flushed.
     unflushed: Vec<PortId>,
+    /// Ports that owe for work, or did until lately.
+    owing: Vec<PortId>,
 }
 
 impl<X> Queues<X> {
@@ -78,6 +83,7 @@ impl<X> Queues<X> {
             line: VecDeque::new(),
             gone: VecDeque::new(),
             unflushed: Vec::new(),
+            owing: Vec::new(),
         }
     }
 
@@ -100,7 +106,7 @@ impl<X> Queues<X> {
         if self.ports.len() <= id.index() {
             self.ports.resize_with(id.index() + 1, || None);
         }
-        let new = PortQueues { id, queues: Vec::new(), gone: false };
+        let new = PortQueues { id, queues: Vec::new(), gone: false, account: Account::default() };
         let member = self.ports[id.index()].get_or_insert(new);
         let number = member.queues.len() as u16;
         member.queues.push(Served { queue, own, ready: false, broken: false, unflushed: false });
@@ -109,6 +115,7 @@ impl<X> Queues<X> {
         self.line.reserve(queues.saturating_sub(self.line.len()));
         self.gone.reserve(self.ports.len().saturating_sub(self.gone.len()));
         self.unflushed.reserve(self.ports.len());
+        self.owing.reserve(self.ports.len());
         Ok(QueueId { port: id, queue: number })
     }
 
@@ -119,6 +126,7 @@ impl<X> Queues<X> {
         self.line.retain(|queue| queue.port != id);
         self.gone.retain(|gone| *gone != id);
         self.unflushed.retain(|unflushed| *unflushed != id);
+        self.owing.retain(|owing| *owing != id);
         Some(member)
     }
 
@@ -209,6 +217,73 @@ impl<X> Queues<X> {
             queue.ready = false;
         }
         Some(id)
+    }
+
+    /// Notes what a port's frames cost.
+    pub(crate) fn charge(&mut self, id: PortId, frames: usize, work: u32) {
+        let Some(account) = self.account_mut(id) else { return };
+        account.charge(frames, work);
+        if account.owed() > 0 && !self.owing.contains(&id) {
+            self.owing.push(id);
+        }
+    }
+
+    /// How many frames a queue whose turn has come gets, in a round of `share` frames each.
+    /// `None`, and back at the end of the line, when its port owes more than that is worth.
+    #[inline]
+    pub(crate) fn turn(&mut self, id: QueueId, share: usize) -> Option<usize> {
+        let turn = self.account_mut(id.port).map_or(Some(share), |account| account.turn(share));
+        if turn.is_none() {
+            self.line_up(id, false);
+        }
+        turn
+    }
+
+    /// The same in the middle of long work for the ports in `held`.
+    pub(crate) fn light_turn(
+        &mut self,
+        id: QueueId,
+        share: usize,
+        held: &[PortId],
+    ) -> Option<usize> {
+        let account = self.account_mut(id.port).filter(|_| !held.contains(&id.port));
+        let turn = account.and_then(|account| account.light_turn(share));
+        if turn.is_none() {
+            self.line_up(id, false);
+        }
+        turn
+    }
+
+    /// Begins a round: where all in line owe, none gains by waiting, so each is
+    /// waived what the one that owes least owes.
+    #[inline]
+    pub(crate) fn begin_round(&mut self) {
+        if !self.owing.is_empty() {
+            self.waive();
+        }
+    }
+
+    #[cold]
+    fn waive(&mut self) {
+        let least = self.line.iter().map(|queue| self.owed(queue.port)).min().unwrap_or(0);
+        let mut owing = std::mem::take(&mut self.owing);
+        owing.retain(|id| {
+            let Some(account) = self.account_mut(*id) else { return false };
+            account.waive(least);
+            account.owed() > 0
+        });
+        self.owing = owing;
+    }
+
+    fn owed(&self, id: PortId) -> u32 {
+        let place = self.ports.get(id.index()).and_then(Option::as_ref);
+        place.filter(|member| member.id == id).map_or(0, |member| member.account.owed())
+    }
+
+    #[inline]
+    fn account_mut(&mut self, id: PortId) -> Option<&mut Account> {
+        let member = self.ports.get_mut(id.index())?.as_mut()?;
+        (member.id == id).then_some(&mut member.account)
     }
 
     /// How many queues stand in line.

@@ -169,8 +169,8 @@ impl Fdb {
     /// first is looked up or learned: a cache miss then costs a burst once, not
     /// each of its frames. `keys` and `sought` are of one length.
     #[inline]
-    pub fn approach(&self, keys: &[Key], sought: &mut [Sought]) {
-        self.table.approach(keys, sought);
+    pub fn prefetch(&self, keys: &[Key], sought: &mut [Sought]) {
+        self.table.prefetch(keys, sought);
     }
 
     /// The port an address is behind, unless its entry has expired.

@@ -146,7 +146,7 @@ impl Table {
     /// of a whole decision, or even of a hash, it would reach but a few. The
     /// third loop is for tables so full that some keys lie in their second bucket.
     #[inline(never)]
-    pub(super) fn approach(&self, keys: &[Key], sought: &mut [Sought]) {
+    pub(super) fn prefetch(&self, keys: &[Key], sought: &mut [Sought]) {
         let bucket = |number: u32| &self.buckets[number as usize];
         let mut near = 0;
         for (&key, sought) in keys.iter().zip(&mut *sought) {

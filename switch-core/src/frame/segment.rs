@@ -14,8 +14,14 @@
 use crate::frame::checksum::{Sum, UDP_CHECKSUM};
 use crate::frame::{Checksum, Frame, Gso, GsoKind, MAX_FRAME};
 
-/// The most segments of one super-frame. 64 KB in the smallest segments Linux
-/// sends by default (`tcp_min_snd_mss` 48, 12 of them options) make 1821.
+/// The fewest payload bytes a TCP segment that a super-frame is cut into may have.
+/// Linux sends none shorter: `tcp_min_snd_mss` is 48, of which timestamps take 12.
+pub const MIN_TCP_SIZE: usize = 36;
+
+/// The most datagrams of one super-frame: Linux's `UDP_MAX_SEGMENTS`.
+pub const MAX_DATAGRAMS: usize = 128;
+
+/// The most segments of one super-frame, whatever is said of their size.
 pub const MAX_SEGMENTS: usize = 2048;
 
 /// The most header bytes, from the destination address to the payload: each
@@ -247,6 +253,15 @@ impl Segmenter {
     #[inline]
     pub fn count(&self) -> usize {
         self.layout.payload_len().div_ceil(self.layout.size).max(1)
+    }
+
+    /// Whether it is cut finer than any real stack asks for: into TCP segments below
+    /// [`MIN_TCP_SIZE`], or more than [`MAX_DATAGRAMS`]. It would make much work of one frame.
+    pub fn is_too_fine(&self) -> bool {
+        match self.layout.protocol {
+            TCP => self.layout.size < MIN_TCP_SIZE && self.count() > 1,
+            _ => self.count() > MAX_DATAGRAMS,
+        }
     }
 
     /// The length in bytes of its longest segment.

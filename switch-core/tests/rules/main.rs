@@ -15,3 +15,4 @@ mod scenario;
 #[path = "../segment/super_frame.rs"]
 #[expect(dead_code, reason = "the segmenter's own tests use the rest")]
 mod super_frame;
+mod work;

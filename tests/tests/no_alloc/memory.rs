@@ -125,7 +125,8 @@ fn templates() -> Arc<[Wire]> {
     beyond_its_end.bytes.truncate(40);
     let mut not_what_it_says = frames::unfinished(to, GsoKind::TcpV4, 1200, Some(400));
     not_what_it_says.bytes[12..14].copy_from_slice(&frames::EXPERIMENTAL);
-    all.extend([cut_short, beyond_its_end, not_what_it_says]);
+    let too_fine = frames::unfinished(to, GsoKind::TcpV4, 400, Some(20));
+    all.extend([cut_short, beyond_its_end, not_what_it_says, too_fine]);
     for kind in [GsoKind::TcpV4, GsoKind::TcpV6, GsoKind::UdpL4] {
         all.push(frames::unfinished(to, kind, 700, None));
         all.push(frames::unfinished(to, kind, 5000, Some(1000)));

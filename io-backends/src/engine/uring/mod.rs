@@ -185,9 +185,25 @@ impl UringEngine {
         }
     }
 
+    /// Receives from the queues in line; `turn` says how many frames one may give, or that it
+    /// has to wait.
+    fn serve(
+        &mut self,
+        burst: &mut Burst,
+        turn: impl Fn(&mut Queues<Place>, QueueId, usize) -> Option<usize>,
+    ) {
+        self.read(burst.room(), turn);
+        self.take(burst);
+        self.take_others(burst);
+    }
+
     /// Reads from the queues in line, an equal share of `room` each. Queues
     /// that receive in their own way only get their share of the room.
-    fn read(&mut self, room: &mut [Frame]) {
+    fn read(
+        &mut self,
+        room: &mut [Frame],
+        turn: impl Fn(&mut Queues<Place>, QueueId, usize) -> Option<usize>,
+    ) {
         let UringEngine { ring, state, results, turns, others } = self;
         turns.clear();
         let ready = state.queues.waiting();
@@ -200,6 +216,7 @@ impl UringEngine {
                 break;
             }
             let Some(id) = state.queues.next() else { break };
+            let Some(share) = turn(&mut state.queues, id, share) else { continue };
             let Some(served) = state.queues.find(id) else { continue };
             let Some(queue) = served.queue.descriptor() else {
                 others.push(Turn { id, reads: share.min(left) });
@@ -318,10 +335,22 @@ impl Engine for UringEngine {
             self.ring.look(|event| self.state.note(&event));
         }
         if self.state.queues.waiting() > 0 {
-            self.read(burst.room());
-            self.take(burst);
-            self.take_others(burst);
+            self.state.queues.begin_round();
+            self.serve(burst, Queues::turn);
         }
+    }
+
+    fn receive_light(&mut self, burst: &mut Burst, held: &[PortId]) {
+        if self.ring.has_news() {
+            self.ring.look(|event| self.state.note(&event));
+        }
+        if self.state.queues.waiting() > 0 {
+            self.serve(burst, |queues, id, share| queues.light_turn(id, share, held));
+        }
+    }
+
+    fn charge(&mut self, port: PortId, frames: usize, work: u32) {
+        self.state.queues.charge(port, frames, work);
     }
 
     fn transmit(&mut self, frames: &mut [Frame], queue: &mut [Tx]) {

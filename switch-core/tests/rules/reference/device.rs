@@ -2,7 +2,7 @@
 
 use switch_core::Frame;
 use switch_core::frame::segment::Segmenter;
-use switch_core::frame::{Checksum, Offload};
+use switch_core::frame::{Checksum, GsoKind, Offload};
 use switch_core::ports::memory::Wire;
 
 use super::model::Port;
@@ -15,7 +15,7 @@ pub fn hand_over(port: &Port, wire: Wire) -> Result<Vec<Wire>, &'static str> {
     }
     let mut frame = Frame::from_bytes(&wire.bytes);
     frame.offload = wire.offload;
-    let mut segments = Segmenter::new(&frame);
+    let segments = Segmenter::new(&frame);
     let longest = match &segments {
         Some(segments) => segments.largest_frame_len(),
         None => switch_core::frame::segment::measured_len(&frame),
@@ -28,11 +28,10 @@ pub fn hand_over(port: &Port, wire: Wire) -> Result<Vec<Wire>, &'static str> {
     }
     let (takes, offload) = (port.device.takes, wire.offload);
     let takes_kind = offload.gso.is_none_or(|gso| {
-        use switch_core::frame::GsoKind::{TcpV4, TcpV6, UdpL4};
         let kind = match gso.kind {
-            TcpV4 => takes.tso4,
-            TcpV6 => takes.tso6,
-            UdpL4 => takes.uso,
+            GsoKind::TcpV4 => takes.tso4,
+            GsoKind::TcpV6 => takes.tso6,
+            GsoKind::UdpL4 => takes.uso,
         };
         kind && (takes.tso_ecn || !gso.ecn)
     });
@@ -43,9 +42,15 @@ pub fn hand_over(port: &Port, wire: Wire) -> Result<Vec<Wire>, &'static str> {
     if offload.gso.is_none() {
         return Ok(vec![finished(wire, start.into(), offset.into())]);
     }
+    let mut segments = segments.ok_or("bad-segments")?;
+    let gso = offload.gso.expect("a super-frame");
+    let (is_udp, many) = (gso.kind == GsoKind::UdpL4, segments.count());
+    if is_udp && many > 128 || !is_udp && many > 1 && gso.size < 36 {
+        return Err("tiny-segments");
+    }
     let mut out = Vec::new();
     let mut segment = Frame::new();
-    while segments.as_mut().ok_or("bad-segments")?.next(&frame, &mut segment) {
+    while segments.next(&frame, &mut segment) {
         out.push(Wire { bytes: segment.bytes().to_vec(), offload: segment.offload });
     }
     Ok(out)
