@@ -1,4 +1,4 @@
-//! Ports and an engine without descriptors: the examples to read first.
+//! Ports and an engine without descriptors. `examples/` shows them at work.
 
 pub mod memory;
 pub mod null;
