@@ -87,9 +87,9 @@ pub struct WorkCounters {
     pub flood_copies: Counter,
     /// Frames made beyond those received and their copies: segments.
     pub made_frames: Counter,
-    /// Nanoseconds at work.
+    /// Nanoseconds of CPU time used.
     pub busy: Counter,
-    /// Nanoseconds at work or asleep.
+    /// Nanoseconds in which they were used, asleep or waiting for a CPU included.
     pub total: Counter,
 }
 

@@ -71,9 +71,9 @@ pub struct WorkerStats {
     pub frames: u64,
     /// Turns that received any.
     pub bursts: u64,
-    /// Nanoseconds at work.
+    /// Nanoseconds of CPU time used.
     pub busy: u64,
-    /// Nanoseconds at work or asleep.
+    /// Nanoseconds in which they were used, asleep or waiting for a CPU included.
     pub total: u64,
 }
 

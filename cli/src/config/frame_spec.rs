@@ -18,8 +18,11 @@ const EXPERIMENTAL: u16 = 0x88b5;
 const WORDS: [&str; 4] = ["dst", "src", "vlan", "type"];
 const FORM: &str = "a frame is hex bytes, or dst=MAC src=MAC [vlan=VID[.PCP]] [type=0xNNNN]";
 
-/// The bytes of the frame that `text` describes: hex digits with optional
-/// spaces, colons and `0x`, taken as they are; or
+const PASTE: &str = "give the bytes alone, as `xxd -p` and Wireshark's \"Copy as Hex Stream\" do; \
+                     of a dump leave out the offsets and the text";
+
+/// The bytes of the frame that `text` describes: bytes of two hex digits each,
+/// parted by spaces, colons or nothing, taken as they are; or
 /// `dst=MAC src=MAC [vlan=VID[.PCP]] [type=0xNNNN]`, padded with zeros to 60
 /// bytes. VID may be 0 (a priority tag) and 4095 (reserved): to see what
 /// becomes of them is what `explain` is for.
@@ -50,20 +53,48 @@ fn wrong(word: &str, why: &str) -> CliError {
     CliError::usage(format!("frame: {}", quoted(word)), why)
 }
 
+/// Bytes and nothing else. A dump is refused rather than read: its offsets and
+/// its text can look like bytes.
 fn from_hex(text: &str) -> Result<Vec<u8>, CliError> {
-    let mut digits = Vec::with_capacity(text.len());
-    for word in text.split_whitespace() {
-        for c in word.strip_prefix("0x").unwrap_or(word).chars().filter(|c| *c != ':') {
-            let digit = c.to_digit(16).and_then(|digit| u8::try_from(digit).ok());
-            digits.push(digit.ok_or_else(|| wrong(word, "not hexadecimal").hint(FORM))?);
+    let words: Vec<&str> = text.split_whitespace().collect();
+    if let Some(word) = offset(&words) {
+        let why = "this looks like the offset column of a dump, not like bytes";
+        return Err(wrong(word, why).hint(PASTE));
+    }
+    let mut bytes = Vec::with_capacity(text.len() / 2);
+    for word in words {
+        let digits = word.strip_prefix("0x").unwrap_or(word).replace(':', "");
+        if !digits.bytes().all(|digit| digit.is_ascii_hexdigit()) {
+            return Err(wrong(word, "not hexadecimal").hint(FORM));
         }
+        if digits.len() % 2 != 0 || !is_whole(word) {
+            return Err(wrong(word, "not whole bytes of two hex digits each").hint(PASTE));
+        }
+        let pairs = digits.as_bytes().chunks(2).map(String::from_utf8_lossy);
+        bytes.extend(pairs.filter_map(|pair| u8::from_str_radix(&pair, 16).ok()));
     }
-    let (pairs, rest) = digits.as_chunks::<2>();
-    if !rest.is_empty() {
-        let why = format!("an odd number of hex digits ({})", digits.len());
-        return Err(CliError::usage("frame", why));
-    }
-    Ok(pairs.iter().map(|[high, low]| high << 4 | low).collect())
+    Ok(bytes)
+}
+
+/// Whether colons stand between bytes only.
+fn is_whole(word: &str) -> bool {
+    !word.contains(':') || word.split(':').all(|pair| pair.len() == 2)
+}
+
+/// The word that is an offset, as tcpdump, xxd, hexdump, od and Wireshark write
+/// them: with a colon behind it, or of four to eight digits among single bytes.
+fn offset<'t>(words: &[&'t str]) -> Option<&'t str> {
+    let is_byte = |at: Option<usize>| at.and_then(|at| words.get(at)).is_none_or(|w| w.len() == 2);
+    let is_offset = |(at, word): (usize, &&str)| {
+        let digits = word.strip_suffix(':').unwrap_or(word);
+        let is_number = digits.trim_start_matches("0x").bytes().all(|b| b.is_ascii_hexdigit());
+        let among_bytes = (4..=8).contains(&digits.len())
+            && words.len() > 1
+            && is_byte(at.checked_sub(1))
+            && is_byte(Some(at + 1));
+        is_number && !digits.is_empty() && (digits.len() < word.len() || among_bytes)
+    };
+    words.iter().enumerate().find(|&(at, word)| is_offset((at, word))).map(|(_, word)| *word)
 }
 
 fn from_words(text: &str) -> Result<Vec<u8>, CliError> {
@@ -155,17 +186,52 @@ mod tests {
 
     #[test]
     fn hex_is_taken_as_it_is() {
-        for text in ["020a", "02 0A", "0x02 0x0a", "02:0a", " 0\t2:0 a\n"] {
+        for text in ["020a", "02 0A", "0x02 0x0a", "02:0a", " 02\t0a\n", "0x020a"] {
             assert_eq!(parse_frame(text).unwrap(), [0x02, 0x0a], "{text:?}");
         }
+    }
+
+    /// Lines as these programs print them, with and without what stands beside the bytes.
+    #[test]
+    fn a_pasted_dump_is_refused_with_what_to_paste() {
+        for dump in [
+            // tcpdump -xx, -x, -XX
+            "\t0x0000:  0200 0000 000b 0200 0000 000a 0800 4500\n\t0x0010:  0054 0001 0000 4001",
+            "0x0000:  4500 0054 0001 0000 4001 2656 0a00 0001",
+            "\t0x0000:  0200 0000 000b 0200 0000 000a 0800 4500  ..............E.",
+            // xxd
+            "00000000: 0200 0000 000b 0200 0000 000a 0800 4500  ..............E.",
+            "00000000: 0200 0000 000b 0200 0000 000a 0800 4500",
+            // hexdump -C
+            "00000000  02 00 00 00 00 0b 02 00  00 00 00 0a 08 00 45 00  |..............E.|",
+            "00000000  02 00 00 00 00 0b 02 00  00 00 00 0a 08 00 45 00",
+            // hexdump, od -tx1, od -x
+            "0000000 0002 0000 0b00 0002 0000 0a00 0008 0045",
+            "0000000 02 00 00 00 00 0b 02 00 00 00 00 0a 08 00 45 00",
+            "0000000 0002 0000 0b00",
+            // Wireshark
+            "0000   02 00 00 00 00 0b 02 00 00 00 00 0a 08 00 45 00   ..............E.",
+            "0000   02 00 00 00 00 0b 02 00 00 00 00 0a 08 00 45 00",
+            // Only the first offset left out.
+            "02 00 00 00 00 0b 02 00 00 00 00 0a 08 00 45 00\n0010   00 54 00 01",
+        ] {
+            let error = parse_frame(dump).expect_err(dump);
+            assert_eq!((error.kind.exit(), error.hint.as_deref()), (2, Some(PASTE)), "{dump}");
+        }
+        // Bytes in other words than dumps have are bytes.
+        let bytes = parse_frame("ffffffffffff 020000000001 0800 4500 0054 00").unwrap();
+        assert_eq!(bytes.len(), 19);
+        assert_eq!(parse_frame("0200 0000 000b 0200 0000 000a 0800").unwrap().len(), 14);
     }
 
     #[test]
     fn what_is_wrong_is_named() {
         for (text, message) in [
             ("", "frame: it is empty"),
-            (":", "frame: it is empty"),
-            ("123", "frame: an odd number of hex digits (3)"),
+            (":", "frame: \":\": not whole bytes of two hex digits each"),
+            ("123", "frame: \"123\": not whole bytes of two hex digits each"),
+            ("02:0:a", "frame: \"02:0:a\": not whole bytes of two hex digits each"),
+            ("0 2 0 a", "frame: \"0\": not whole bytes of two hex digits each"),
             ("12 xy", "frame: \"xy\": not hexadecimal"),
             ("dst=1", "frame: \"dst=1\": dst is not a MAC address like 02:00:00:00:00:0a"),
             ("src=02:00:00:00:00:0a", "frame: dst= is missing"),

@@ -9,6 +9,8 @@ use std::time::{Duration, Instant};
 
 use crossbeam::channel::{Receiver, Sender, TryRecvError, bounded};
 use rustix::thread::{CpuSet, sched_setaffinity};
+use rustix::time::{ClockId, clock_gettime};
+use switch_core::counters::WorkCounters;
 use switch_core::{PortId, Worker};
 
 use crate::engine::QueueEngine;
@@ -20,6 +22,9 @@ use crate::queue::Queue;
 
 /// Orders under way at once; the control side waits where more come.
 const ORDERS: usize = 64;
+
+/// How often a worker notes what it used of its CPU, at most.
+const NOTE: Duration = Duration::from_millis(10);
 
 /// What the control side tells a worker.
 enum Order {
@@ -120,6 +125,28 @@ fn pin(cpu: usize) -> Result<(), Error> {
     sched_setaffinity(None, &set).map_err(|errno| refused(describe(&errno.into())))
 }
 
+/// How much of a CPU the calling thread used until when.
+struct Usage {
+    noted: Instant,
+    used: Duration,
+}
+
+impl Usage {
+    /// Counts what was used until `now`. Time in which the thread waited for a CPU is no use.
+    fn note(&mut self, now: Instant, work: &WorkCounters) {
+        let used = thread_time();
+        work.busy.add((used - self.used).as_nanos() as u64);
+        work.total.add((now - self.noted).as_nanos() as u64);
+        *self = Usage { noted: now, used };
+    }
+}
+
+/// The CPU time of the calling thread. A system call.
+fn thread_time() -> Duration {
+    let time = clock_gettime(ClockId::ThreadCPUTime);
+    Duration::new(time.tv_sec as u64, time.tv_nsec as u32)
+}
+
 struct Loop<E, G> {
     worker: Worker,
     engine: E,
@@ -130,12 +157,16 @@ struct Loop<E, G> {
 
 impl<E: QueueEngine, G: Fn(PortId)> Loop<E, G> {
     fn run(&mut self) {
-        let mut awake_since = Instant::now();
-        let mut patience = Patience::new(awake_since);
+        let begin = Instant::now();
+        let mut patience = Patience::new(begin);
+        let mut usage = Usage { noted: begin, used: thread_time() };
         loop {
             let now = Instant::now();
             self.worker.turn(&mut self.engine, now - self.clock);
             patience.turned(now, self.worker.counters().work.bytes.get());
+            if now - usage.noted >= NOTE {
+                usage.note(now, &self.worker.counters().work);
+            }
             if self.engine.take_woken() && !self.obey() {
                 return;
             }
@@ -143,21 +174,16 @@ impl<E: QueueEngine, G: Fn(PortId)> Loop<E, G> {
                 (self.gone)(id);
             }
             if patience.is_over(now) {
-                awake_since = self.sleep(awake_since);
+                self.sleep();
             }
         }
     }
 
-    /// Sleeps until there is something to do; returns when that was.
-    fn sleep(&mut self, awake_since: Instant) -> Instant {
-        let asleep = Instant::now();
-        let until = self.worker.next_age().map(|due| due.saturating_sub(asleep - self.clock));
+    /// Sleeps until there is something to do.
+    fn sleep(&mut self) {
+        let since = self.clock.elapsed();
+        let until = self.worker.next_age().map(|due| due.saturating_sub(since));
         self.engine.wait(until.map(|until| until.max(Duration::from_millis(1))));
-        let awake = Instant::now();
-        let work = &self.worker.counters().work;
-        work.busy.add((asleep - awake_since).as_nanos() as u64);
-        work.total.add((awake - awake_since).as_nanos() as u64);
-        awake
     }
 
     fn add(&mut self, id: PortId, share: Share) -> Result<(), Error> {
@@ -199,6 +225,21 @@ mod tests {
     use switch_core::Switch;
     use switch_core::config::BridgeRules;
     use switch_core::fdb::Seed;
+
+    #[test]
+    fn time_without_a_cpu_is_no_use() {
+        let work = WorkCounters::default();
+        let mut usage = Usage { noted: Instant::now(), used: thread_time() };
+        std::thread::sleep(Duration::from_millis(100));
+        usage.note(Instant::now(), &work);
+        let (busy, total) = (work.busy.get(), work.total.get());
+        assert!(busy < total / 2, "{busy} ns of {total} while it slept");
+        let begin = thread_time();
+        while thread_time() - begin < Duration::from_millis(50) {}
+        usage.note(Instant::now(), &work);
+        let more = work.busy.get() - busy;
+        assert!(more >= 50_000_000, "{more} ns of the 50 ms used");
+    }
 
     #[test]
     fn an_idle_runner_sleeps_crosses_and_stops() {
