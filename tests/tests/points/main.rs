@@ -14,6 +14,10 @@ use tests::lab::{Lab, Running, within};
 /// Longer than any test here has points; one more and it goes in circles.
 const MOST: usize = 400;
 
+/// How long one step may take, in seconds: each call that may be a point goes by way of the test,
+/// which has to wait for a CPU of a busy machine each time.
+const PATIENCE: u64 = 120;
+
 /// Ports that make everything there is to make: a TAP here, one in a namespace
 /// of its own, a macvtap, a veth pair, somebody else's netdev attached where it is,
 /// and a borrowed TAP with all that can be changed of it.
@@ -124,7 +128,7 @@ fn attached(lab: &Lab) -> Value {
 
 /// Waits until the switch forwards or is killed; whether it forwards.
 fn forwards(switch: &mut Running<'_>, points: &Points) -> bool {
-    let settled = within(30, || {
+    let settled = within(PATIENCE, || {
         let forwards = switch.out().contains("forwards with");
         if forwards || points.stopped().is_some() || !switch.runs() {
             Ok(forwards)
@@ -156,7 +160,7 @@ fn kill_while(host: &Host, ports: &[&str], command: &[&str]) -> usize {
         if !whole {
             answer.refused(1);
         }
-        switch.wait(10);
+        switch.wait(PATIENCE);
         if whole {
             host.is_as_it_was(&point);
         } else {
@@ -174,13 +178,13 @@ fn while_it_starts() {
         if forwards(&mut switch, &points) {
             points.let_pass();
             switch.signal("TERM");
-            switch.wait(10).ok();
+            switch.wait(PATIENCE).ok();
             host.is_as_it_was("no point");
             println!("{} points", nth - 1);
             return;
         }
         let point = points.stopped().unwrap_or_else(|| panic!("{}", switch.err()));
-        switch.wait(10);
+        switch.wait(PATIENCE);
         host.clean_up(&point, nth % 2 == 0);
     }
     panic!("it never starts");
@@ -222,9 +226,9 @@ fn while_another_cleans_up_after_it() {
         let (mut switch, points) = host.up(&PORTS, None);
         assert!(forwards(&mut switch, &points), "{}", switch.err());
         switch.signal("KILL");
-        switch.wait(10);
+        switch.wait(PATIENCE);
         let (down, points) = host.lab.spawn_watched(&["down", "x"], Some(Stop::Kill(nth)));
-        let answer = down.wait(30);
+        let answer = down.wait(PATIENCE);
         let Some(point) = points.stopped() else {
             answer.ok();
             host.is_as_it_was("no point");
