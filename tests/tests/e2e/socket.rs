@@ -103,7 +103,8 @@ fn garbage_is_told_so_and_hung_up_on() {
     drop(deaf);
 
     none_lost(pings.stop());
-    eventually("every connection is closed", open, |now| *now == before);
+    // One of the command's own may still have been open at first.
+    eventually(&format!("no more than {before} are open"), open, |now| *now <= before);
     lab.end();
 }
 
