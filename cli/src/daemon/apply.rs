@@ -30,7 +30,8 @@ impl Daemon {
     /// When a step fails, or keys differ that can't change live. Then nothing has changed: all
     /// ports are as they were, with their numbers, counters and static entries. What can't be kept
     /// are the learned entries of a port whose device was taken away meanwhile, and what others
-    /// gave its netdev. Where the host no longer lets a device come back, the hint says so.
+    /// gave its netdev; what a port that came meanwhile has carried counts among the removed ones.
+    /// Where the host no longer lets a device come back, the hint says so.
     pub(super) fn apply(
         &mut self,
         wanted: SwitchConfig,
@@ -91,8 +92,10 @@ impl Daemon {
             match (step, before) {
                 (Step::Attach(port), before) => {
                     self.detach(&port);
-                    if before.is_none() {
-                        self.forget(&port.name);
+                    match before {
+                        // The namespace it would have been in now is not needed for it.
+                        Some(before) => drop(self.release(&before)),
+                        None => drop(self.forget(&port.name)),
                     }
                 }
                 (Step::Detach(_), Some(port)) => {
@@ -132,3 +135,6 @@ impl Daemon {
         self.switch.fdb().entries(self.now()).into_iter().filter(goes).collect()
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -4,6 +4,7 @@
 
 #[cfg(feature = "testing")]
 pub mod allocations;
+mod host;
 pub mod points;
 #[cfg(feature = "testing")]
 pub mod tamper;
@@ -24,6 +25,8 @@ use rustix::thread::{UnshareFlags, unshare_unsafe};
 use switch_core::ports::memory::Wire;
 
 use crate::queue::vnet;
+
+pub use host::in_own_host;
 
 /// Moves the calling thread, for good, into a network namespace of its own
 /// that ends with the thread. IPv6 is off in it, so that no netdev says

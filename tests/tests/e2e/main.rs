@@ -2,6 +2,7 @@
 //! each test has for itself. Needs root, and the tools that `tests/run` installs.
 
 mod attacks;
+mod changes;
 mod commands;
 mod control;
 mod documents;
