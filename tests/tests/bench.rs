@@ -5,7 +5,7 @@ use std::fs;
 use std::path::Path;
 
 use serde_json::Value;
-use tests::lab::{FILES, Lab, PROGRAM, eventually_in, has};
+use tests::lab::{FILES, Lab, PROGRAM, contains, eventually_in, has};
 
 /// Runs of a tenth of a second, one of each.
 const BRIEFLY: [&str; 4] = ["--rounds", "1", "--duration", "0.1"];
@@ -55,10 +55,13 @@ fn everybody_is_measured_and_nothing_stays() {
         for name in expected.iter().filter(learns) {
             let row = rows.iter().find(|row| row["contestant"] == *name);
             let row = row.unwrap_or_else(|| panic!("{measurement}: no {name}"));
-            // Nothing may come of a tenth of a second on a busy machine.
-            assert!(row["figure"]["median"].is_number(), "{measurement}: {row}");
+            // On a busy machine nothing may come of a tenth of a second, and another switch may
+            // lose what goes round in it; then its row says so.
+            let is_measured = row["figure"]["median"].is_number();
+            let is_explained = *name != "netloom" && row["failure"].is_string();
+            assert!(is_measured || is_explained, "{measurement}: {row}");
             // There is a ratio to everybody else, unless they carried nothing.
-            let is_compared = *name != "netloom" && row["figure"]["median"] != 0.0;
+            let is_compared = *name != "netloom" && is_measured && row["figure"]["median"] != 0.0;
             assert_eq!(row["netloom_ratio"].is_number(), is_compared, "{measurement}: {row}");
         }
     }
@@ -126,7 +129,7 @@ fn an_interrupt_takes_everything_away() {
     traffic_runs(&lab);
     bench.signal("INT");
     let answer = bench.wait(LONG);
-    assert!(answer.refused(1).contains("interrupted"));
+    contains(&answer.refused(1), "interrupted");
     nothing_is_left(&lab);
 }
 
@@ -181,7 +184,7 @@ fn an_interrupt_ends_a_standstill() {
     let bench = lab.spawn(&words);
     one_is_stopped(&lab);
     bench.signal("INT");
-    assert!(bench.wait(LONG).refused(1).contains("interrupted"));
+    contains(&bench.wait(LONG).refused(1), "interrupted");
     nothing_is_left(&lab);
 }
 
@@ -191,7 +194,7 @@ fn an_interrupt_does_not_wait_for_all_idle_ports() {
     let bench = lab.spawn(&[PROGRAM, "bench", "idle-ports", "--ports", "4000"]);
     idle_ports_are_made(&lab);
     bench.signal("INT");
-    assert!(bench.wait(LONG).refused(1).contains("interrupted"));
+    contains(&bench.wait(LONG).refused(1), "interrupted");
     nothing_is_left(&lab);
 }
 

@@ -17,6 +17,24 @@ pub struct Answer {
     pub err: String,
 }
 
+/// Checks that a text has a part.
+///
+/// # Panics
+/// When it has not; the message has the text.
+#[track_caller]
+pub fn contains(text: &str, part: &str) {
+    assert!(text.contains(part), "{part:?} is not in {text:?}");
+}
+
+/// Checks that a text has not that part.
+///
+/// # Panics
+/// When it has; the message has the text.
+#[track_caller]
+pub fn lacks(text: &str, part: &str) {
+    assert!(!text.contains(part), "{part:?} is in {text:?}");
+}
+
 impl Answer {
     pub(super) fn from(command: String, output: &Output) -> Answer {
         let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();

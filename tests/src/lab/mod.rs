@@ -35,7 +35,7 @@ use serde_json::Value;
 
 use running::Process;
 
-pub use answer::Answer;
+pub use answer::{Answer, contains, lacks};
 pub use capture::{Capture, Frames};
 pub use frame::{BROADCAST, EXPERIMENTAL, Frame, mac};
 pub use handing::duplicate;

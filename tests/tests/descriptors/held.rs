@@ -1,7 +1,7 @@
 //! A TAP that another process holds, as QEMU does, joined through a macvtap on it.
 
 use io_backends::lab::netns::in_netns;
-use tests::lab::{BROADCAST, Frame, Lab, mac, within};
+use tests::lab::{BROADCAST, Frame, Lab, contains, mac, within};
 use tun_tap::{Iface, Mode};
 
 use crate::{MADE, ip, made};
@@ -79,5 +79,5 @@ fn the_guest_goes_and_comes_back() {
     assert_eq!(guest.until(&frame), [frame]);
     // The switch goes, the guest's TAP stays.
     lab.netloom(&["down", "m"]).ok();
-    assert!(ip(&lab, "link show vmtap").contains("vmtap"));
+    contains(&ip(&lab, "link show vmtap"), "vmtap");
 }

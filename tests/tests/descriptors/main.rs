@@ -12,7 +12,7 @@ use io_backends::lab::netns::in_netns;
 use io_backends::lab::{Place, macvtap_device};
 use io_backends::ports::{macvtap, tap};
 use serde_json::Value;
-use tests::lab::{Answer, Lab, PROGRAM, duplicate, eventually};
+use tests::lab::{Answer, Lab, PROGRAM, contains, duplicate, eventually, lacks};
 use tun_tap::{Iface, Mode};
 
 /// The number under which descriptors are handed over.
@@ -103,7 +103,7 @@ fn inherited_without_a_header() {
     lab.port_is("m", "x", "down");
     // The switch holds the only descriptor: the TAP, which is not persistent, ends with it.
     lab.netloom(&["down", "m"]).ok();
-    assert!(!ip(&lab, &format!("-n {GIVEN} link")).contains("foreign"));
+    lacks(&ip(&lab, &format!("-n {GIVEN} link")), "foreign");
     ip(&lab, &format!("netns del {GIVEN}"));
     lab.end();
 }
@@ -150,7 +150,7 @@ fn inherited_in_the_foreground() {
     both_hear_each_other(&lab);
     lab.netloom(&["down", "m"]).ok();
     assert!(child.wait().expect("its end").success());
-    assert!(!ip(&lab, &format!("-n {GIVEN} link")).contains("foreign"));
+    lacks(&ip(&lab, &format!("-n {GIVEN} link")), "foreign");
 }
 
 #[test]
@@ -211,7 +211,7 @@ fn a_macvtap_descriptor() {
     lab.transfer(GIVEN, MADE, MADE_V4, 20 << 20);
     // It is theirs, and stays.
     lab.netloom(&["down", "m"]).ok();
-    assert!(ip(&lab, "link").contains("theirs"));
+    contains(&ip(&lab, "link"), "theirs");
 }
 
 #[test]

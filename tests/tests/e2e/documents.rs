@@ -343,7 +343,7 @@ fn stats_of_all_and_of_one() {
     has_fields(&stats["fdb"], &counts.map(|count| (count, Is::Count)));
     assert_eq!(stats["fdb"]["capacity"], 65_536);
     let workers = stats["workers"].as_array().expect("workers");
-    assert!(!workers.is_empty());
+    assert!(!workers.is_empty(), "{stats}");
     for worker in workers {
         has_fields(worker, &[("frames", Is::Count), ("bursts", Is::Count), ("busy", Is::Number)]);
         assert!(worker["cpu"].is_null() || worker["cpu"].is_u64(), "{worker}");
@@ -366,7 +366,7 @@ fn stats_watched_is_a_document_a_line() {
     for line in watch.out().lines().take(3) {
         let reading: Value = serde_json::from_str(line).expect("a document a line");
         let now = reading["uptime"].as_f64().expect("seconds");
-        assert!(now > uptime);
+        assert!(now > uptime, "{now} s after {uptime} s");
         uptime = now;
     }
     // The switch ends, and so does the watch, with a word.

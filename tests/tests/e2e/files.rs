@@ -2,7 +2,7 @@
 
 use std::fmt::Write;
 
-use tests::lab::FILES;
+use tests::lab::{FILES, contains};
 
 use crate::mistakes::{check, with_a_switch};
 
@@ -33,7 +33,7 @@ fn wrong_files_are_told_with_line_and_column() {
     for (number, (content, message, hint)) in files.iter().enumerate() {
         let file = lab.file(&format!("lab{number}.toml"), content);
         check(&lab, &[(2, &["up", "--name", "y", &file], message, hint)]);
-        assert!(lab.netloom(&["up", "--name", "y", &file]).err.contains(&file), "names the file");
+        contains(&lab.netloom(&["up", "--name", "y", &file]).err, &file);
     }
     let binary = lab.file("binary.toml", [0xff, 0xfe, 0x00]);
     check(

@@ -6,10 +6,6 @@ use tests::lab::{Lab, Pings, at_rest};
 const A: &str = "a=tap,netns=na,addr=10.9.0.1/24,addr=fd00::1/64";
 const B: &str = "b=tap,netns=nb,addr=10.9.0.2/24,addr=fd00::2/64";
 
-fn is_running(lab: &Lab, pid: u32) -> bool {
-    lab.path(format!("/proc/{pid}/stat")).exists()
-}
-
 #[test]
 fn a_daemon_is_on_its_own() {
     let lab = Lab::new();
@@ -131,7 +127,8 @@ fn two_switches_share_nothing() {
     // The same address, at one port here and another there.
     lab.netloom(&["fdb", "add", "02:00:00:00:00:02", "b", "--switch", "x"]).ok();
     lab.netloom(&["port", "set", "a", "access=10", "--switch", "x"]).ok();
-    assert!(!lab.fdb("y").contains_key(&("02:00:00:00:00:02".into(), 0)));
+    let fdb = lab.fdb("y");
+    assert!(!fdb.contains_key(&("02:00:00:00:00:02".into(), 0)), "{fdb:?}");
     assert_eq!(lab.port("y", "a")["vlan"]["mode"], "transparent");
     // Without a name it is not clear which one is meant.
     for words in [&["port", "ls"][..], &["fdb", "ls"], &["stats"], &["down"]] {
@@ -209,7 +206,7 @@ fn fifty_ports_come_and_go_without_a_trace() {
     // A number that was used before is another port now.
     lab.netloom(&["port", "add", "q=tap,netns=nq,addr=10.9.0.100/24"]).ok();
     lab.ping("nq", "10.9.0.1");
-    assert!(is_running(&lab, pid));
+    assert_eq!(lab.pid("x"), pid);
     at_rest(&lab, "x");
     lab.end();
 }

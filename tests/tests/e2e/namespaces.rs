@@ -1,6 +1,6 @@
 //! Namespaces: made when missing, shared, gone with the last port, and never those of others.
 
-use tests::lab::{Lab, eventually};
+use tests::lab::{Lab, contains, eventually, lacks};
 
 const A: &str = "a=tap,netns=na,addr=10.9.0.1/24,addr=fd00::1/64";
 const B: &str = "b=tap,netns=nb,addr=10.9.0.2/24,addr=fd00::2/64";
@@ -12,15 +12,15 @@ fn two_ports_in_one_namespace() {
     let names: Vec<_> = ["a", "b", "c"].map(|port| lab.port("x", port)["ifname"].clone()).into();
     assert_eq!(names, ["eth0", "eth1", "own"]);
     lab.netloom(&["port", "del", "a"]).ok();
-    assert!(lab.run_in("n", &["ip", "link", "show", "eth0"]).exit != Some(0));
+    assert_ne!(lab.run_in("n", &["ip", "link", "show", "eth0"]).exit, Some(0));
     // The lowest free name, and the namespace stays while a port is in it.
     lab.netloom(&["port", "add", "d=tap,netns=n"]).ok();
     assert_eq!(lab.port("x", "d")["ifname"], "eth0");
     for port in ["b", "c", "d"] {
-        assert!(lab.inventory().contains(&"/run/netns/n".to_owned()));
+        contains(&lab.inventory().join(" "), "/run/netns/n");
         lab.netloom(&["port", "del", port]).ok();
     }
-    assert!(!lab.inventory().contains(&"/run/netns/n".to_owned()));
+    lacks(&lab.inventory().join(" "), "/run/netns/n");
     lab.end();
 }
 
@@ -40,7 +40,7 @@ fn a_namespace_goes_with_the_last_port_of_any_switch() {
     lab.up("y", &["a=tap:ya,netns=n"]);
     lab.netloom(&["down", "x"]).ok();
     lab.run_in("n", &["ip", "link", "show", "eth1"]).ok();
-    assert!(lab.run_in("n", &["ip", "link", "show", "eth0"]).exit != Some(0));
+    assert_ne!(lab.run_in("n", &["ip", "link", "show", "eth0"]).exit, Some(0));
     lab.netloom(&["down", "y"]).ok();
     lab.is_empty();
     // The same with the first one killed: its claim does not count for ever.

@@ -61,7 +61,7 @@ fn one_that_is_no_good_is_told_and_nothing_is_made() {
         let answer = with_directory(&lab, directory, &UP);
         assert!(answer.refused(1).contains(directory), "{answer:#?}");
         assert!(answer.hint().contains("NETLOOM_RUN_DIR"), "{answer:#?}");
-        assert!(!lab.path(&long).exists());
+        assert!(!lab.path(&long).exists(), "{long} was made");
         lab.is_empty();
     }
 }

@@ -31,7 +31,7 @@ fn the_run_time_files_are_where_they_belong() {
     let lab = Lab::new();
     lab.up("x", &["a=tap"]);
     let socket = std::fs::symlink_metadata(lab.path(SOCKET)).expect("the socket");
-    assert!(socket.file_type().is_socket());
+    assert!(socket.file_type().is_socket(), "{socket:?}");
     assert_eq!(socket.permissions().mode() & 0o777, 0o660);
     assert!(lab.path("/run/netloom/x/log").is_file());
     lab.end();

@@ -3,8 +3,7 @@
 use std::thread::sleep;
 use std::time::{Duration, Instant};
 
-use serde_json::Value;
-use tests::lab::{Frame, Lab, PROGRAM, eventually_in, mac, within};
+use tests::lab::{Frame, Lab, eventually_in, mac, within};
 
 use crate::median;
 
@@ -85,30 +84,6 @@ fn the_demo_takes_moments() {
     let passed = begin.elapsed();
     println!("the demo takes {passed:?}");
     assert!(passed < Duration::from_secs(10), "{passed:?}");
-}
-
-#[test]
-fn a_watch_reads_once_a_second_and_ends_at_once() {
-    let lab = Lab::new();
-    lab.up("x", &[]);
-    for signal in ["INT", "TERM"] {
-        let watch = lab.spawn(&[PROGRAM, "stats", "--watch", "--json"]);
-        let is_enough = |out: &String| out.lines().count() == 4;
-        let out = eventually_in(10, "four readings", || watch.out(), is_enough);
-        let uptimes: Vec<_> = out
-            .lines()
-            .map(|line| serde_json::from_str::<Value>(line).expect("a document")["uptime"].as_f64())
-            .collect::<Option<_>>()
-            .expect("an uptime");
-        let seconds = uptimes[3] - uptimes[0];
-        assert!((2.7..3.3).contains(&seconds), "{uptimes:?}");
-        // The next reading is due in a second.
-        let begin = Instant::now();
-        watch.signal(signal);
-        assert_eq!(watch.wait(10).exit, Some(0));
-        let passed = begin.elapsed();
-        assert!(passed < Duration::from_millis(700), "{signal}: it waited for the next reading");
-    }
 }
 
 #[test]

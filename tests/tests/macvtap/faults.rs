@@ -2,7 +2,7 @@
 
 use io_backends::lab::netns::in_netns;
 use io_backends::ports::plain::PlainPort;
-use tests::lab::{Lab, Pings, at_rest};
+use tests::lab::{Lab, Pings, at_rest, contains};
 
 use crate::{FAR, NEAR, V4, cable, everything_works, far_host, forget_neighbours, ip, near};
 
@@ -26,7 +26,7 @@ fn a_lower_netdev_that_is_down() {
     ip(&lab, "link set low down");
     let before = lab.inventory();
     let answer = lab.try_up("m", &[&near(""), "u=macvtap:low"]);
-    assert!(answer.refused(1).contains("low"));
+    contains(&answer.refused(1), "low");
     assert!(answer.hint().contains("ip link set low up"), "{answer:#?}");
     assert_eq!(lab.inventory(), before);
 }

@@ -2,7 +2,7 @@
 
 use io_backends::lab::netns::in_netns;
 use io_backends::ports::plain::PlainPort;
-use tests::lab::{Lab, eventually};
+use tests::lab::{Lab, contains, eventually, lacks};
 
 use crate::{FAR, NEAR, V4, everything_works, far_host, forget_neighbours, ip, near};
 
@@ -25,12 +25,12 @@ fn a_lower_netdev_in_a_namespace() {
     cable_in(&lab, "inner", FAR);
     lab.up("m", &[&near(""), "u=macvtap:low,netns=inner"]);
     let name = name(&lab, "m", "u");
-    assert!(ip(&lab, "-n inner link").contains(&name));
+    contains(&ip(&lab, "-n inner link"), &name);
     everything_works(&lab);
     lab.netloom(&["down", "m"]).ok();
     // It was not made by the switch, so it stays; the macvtap does not.
-    assert!(!ip(&lab, "-n inner link").contains(&name));
-    assert!(ip(&lab, "-n inner link").contains("low"));
+    lacks(&ip(&lab, "-n inner link"), &name);
+    contains(&ip(&lab, "-n inner link"), "low");
 }
 
 #[test]

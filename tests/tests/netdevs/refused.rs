@@ -1,6 +1,6 @@
 //! What may not be attached, and stays as it is.
 
-use tests::lab::Lab;
+use tests::lab::{Lab, contains};
 
 use crate::{cable, details};
 
@@ -43,9 +43,9 @@ fn a_netdev_by_which_the_host_is_reached() {
 fn what_is_no_netdev_for_a_switch() {
     let lab = Lab::new();
     cable(&lab);
-    assert!(refused(&lab, "up=netdev:nowhere").0.contains("there is no such netdev"));
-    assert!(refused(&lab, "up=netdev:lo").0.contains("Ethernet"));
-    assert!(refused(&lab, "up=netdev:near,netns=nowhere").0.contains("nowhere"));
+    contains(&refused(&lab, "up=netdev:nowhere").0, "there is no such netdev");
+    contains(&refused(&lab, "up=netdev:lo").0, "Ethernet");
+    contains(&refused(&lab, "up=netdev:near,netns=nowhere").0, "nowhere");
     lab.run(&["ip", "link", "add", "br0", "type", "bridge"]).ok();
     lab.run(&["ip", "link", "set", "near", "master", "br0"]).ok();
     let (message, hint) = refused(&lab, "up=netdev:near");
@@ -54,7 +54,7 @@ fn what_is_no_netdev_for_a_switch() {
     lab.run(&["ip", "link", "del", "br0"]).ok();
     // Another switch has it.
     lab.up("y", &["up=netdev:near"]);
-    assert!(refused(&lab, "up=netdev:near").0.contains("a program takes its frames already"));
+    contains(&refused(&lab, "up=netdev:near").0, "a program takes its frames already");
     lab.netloom(&["down", "y"]).ok();
     lab.run(&["ip", "netns", "del", "far"]).ok();
     lab.is_empty();
