@@ -1,10 +1,14 @@
 //! How a failure is told: an exit status, one line, at most one hint.
 
-use std::io::{self, IsTerminal, Write};
+use std::io::{self, Write};
+
+use anstream::stream::RawStream;
+use anstream::{AutoStream, ColorChoice};
 
 pub use io_backends::Error as CliError;
 use io_backends::{Error, ErrorKind};
 use serde::Serialize;
+use text::Paint;
 
 /// Every exit status of the program's own, and what it means.
 pub const STATUSES: [(u8, &str); 5] = [
@@ -15,19 +19,14 @@ pub const STATUSES: [(u8, &str); 5] = [
     (ErrorKind::Privilege.exit(), "a privilege is missing"),
 ];
 
-/// Bold red, cyan and plain, for a terminal.
-const RED: &str = "\u{1b}[1;31m";
-const CYAN: &str = "\u{1b}[36m";
-const PLAIN: &str = "\u{1b}[0m";
-
 /// `netloom: WHAT: WHY` and, where there is one, a `hint:` line, each
 /// ended; a control character in them stands escaped.
 pub fn as_text(error: &Error, color: bool) -> String {
-    let (red, cyan, plain) = if color { (RED, CYAN, PLAIN) } else { ("", "", "") };
+    let paint = Paint::on(color);
     let (what, why) = (one_line(&error.what), one_line(&error.why));
-    let mut text = format!("{red}netloom:{plain} {what}: {why}\n");
+    let mut text = format!("{} {what}: {why}\n", paint.bold_red("netloom:"));
     if let Some(hint) = &error.hint {
-        text += &format!("{cyan}hint:{plain} {}\n", one_line(hint));
+        text += &format!("{} {}\n", paint.cyan("hint:"), one_line(hint));
     }
     text
 }
@@ -62,7 +61,8 @@ pub fn print(error: &Error, json: bool, color: Color) {
 /// When output is coloured.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default, clap::ValueEnum)]
 pub enum Color {
-    /// On a terminal, unless NO_COLOR is set.
+    /// On a terminal, unless NO_COLOR is set or the terminal knows no colours; elsewhere if
+    /// CLICOLOR_FORCE is set.
     #[default]
     Auto,
     /// Always.
@@ -73,13 +73,11 @@ pub enum Color {
 
 impl Color {
     /// Whether to colour what goes to `stream`.
-    pub fn on(self, stream: &impl IsTerminal) -> bool {
+    pub fn on(self, stream: &impl RawStream) -> bool {
         match self {
             Color::Always => true,
             Color::Never => false,
-            Color::Auto => {
-                stream.is_terminal() && std::env::var_os("NO_COLOR").is_none_or(|v| v.is_empty())
-            }
+            Color::Auto => AutoStream::choice(stream) != ColorChoice::Never,
         }
     }
 }
@@ -115,7 +113,7 @@ mod tests {
     #[test]
     fn colour_only_wraps_the_labels() {
         let text = as_text(&Error::failed("a", "b").hint("c"), true);
-        assert_eq!(text, "\u{1b}[1;31mnetloom:\u{1b}[0m a: b\n\u{1b}[36mhint:\u{1b}[0m c\n");
+        assert_eq!(text, "\u{1b}[1m\u{1b}[31mnetloom:\u{1b}[0m a: b\n\u{1b}[36mhint:\u{1b}[0m c\n");
     }
 
     #[test]

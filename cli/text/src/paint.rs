@@ -2,6 +2,8 @@
 
 use std::fmt;
 
+use anstyle::{AnsiColor, Style};
+
 /// Colours text, or leaves it as it is.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct Paint(bool);
@@ -14,30 +16,35 @@ impl Paint {
 
     /// All is well.
     pub fn green(self, text: impl fmt::Display) -> String {
-        self.sgr("32", text)
+        self.style(AnsiColor::Green.on_default(), text)
     }
 
     /// Worth a look.
     pub fn yellow(self, text: impl fmt::Display) -> String {
-        self.sgr("33", text)
+        self.style(AnsiColor::Yellow.on_default(), text)
     }
 
     /// Something is wrong.
     pub fn red(self, text: impl fmt::Display) -> String {
-        self.sgr("31", text)
+        self.style(AnsiColor::Red.on_default(), text)
+    }
+
+    /// The name of the program that failed.
+    pub fn bold_red(self, text: impl fmt::Display) -> String {
+        self.style(AnsiColor::Red.on_default().bold(), text)
     }
 
     /// A remark.
     pub fn cyan(self, text: impl fmt::Display) -> String {
-        self.sgr("36", text)
+        self.style(AnsiColor::Cyan.on_default(), text)
     }
 
     /// A heading.
     pub fn bold(self, text: impl fmt::Display) -> String {
-        self.sgr("1", text)
+        self.style(Style::new().bold(), text)
     }
 
-    fn sgr(self, code: &str, text: impl fmt::Display) -> String {
-        if self.0 { format!("\u{1b}[{code}m{text}\u{1b}[0m") } else { text.to_string() }
+    fn style(self, style: Style, text: impl fmt::Display) -> String {
+        if self.0 { format!("{style}{text}{style:#}") } else { text.to_string() }
     }
 }
