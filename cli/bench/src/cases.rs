@@ -40,7 +40,7 @@ impl Work {
         matches!(self, Work::FdbCapacity | Work::FdbLearning)
     }
 
-    /// Whether Netloom is measured beside nobody but itself.
+    /// Whether Netloom alone is measured.
     pub(super) fn is_netloom_alone(self) -> bool {
         matches!(self, Work::IdlePorts | Work::StoppedRate | Work::StoppedLatency)
     }
@@ -80,7 +80,8 @@ impl Receiver {
 }
 
 impl Case {
-    /// The same case without what is to cost nothing; `None` where it is this one, or none is.
+    /// The case to compare this one with: the same without idle ports and with a receiver that
+    /// reads. `None` when this case has neither.
     pub(super) fn undisturbed(&self) -> Option<Case> {
         let same = Case {
             idle_ports: self.idle_ports.map(|_| 0),

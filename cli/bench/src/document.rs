@@ -25,7 +25,7 @@ pub struct Document {
     pub(super) measurements: Vec<MeasurementDoc>,
 }
 
-/// Somebody who was to be measured.
+/// A contestant.
 #[derive(Clone, PartialEq, Debug, Serialize)]
 pub(super) struct ContestantDoc {
     pub(super) name: String,

@@ -1,6 +1,6 @@
 //! `netloom bench`: this host measured, Netloom beside others.
 //!
-//! How it works. `plan` says what is measured and among whom; `peers` sets
+//! How it works. `plan` says what is measured and beside which peers; `peers` sets
 //! each contestant up between hosts of its own in namespaces; `work` knows
 //! how each kind of figure comes about. `run` has all rigs stand side by
 //! side and goes through contestants and cases round by round, so that

@@ -1,4 +1,4 @@
-//! What the user wants measured, among whom, how long.
+//! What the user wants measured, beside which peers, how long.
 
 use std::time::Duration;
 
@@ -28,7 +28,7 @@ pub enum What {
 }
 
 impl What {
-    /// Whether Netloom is measured beside nobody but itself.
+    /// Whether Netloom alone is measured.
     pub fn is_netloom_alone(self) -> bool {
         matches!(self, What::IdlePorts | What::StoppedReceiver)
     }
@@ -54,7 +54,7 @@ pub enum Peer {
 pub struct Plan {
     /// What is measured.
     pub what: What,
-    /// Beside whom.
+    /// The peers.
     pub peers: Vec<Peer>,
     /// Engines of Netloom, each measured; `auto`, `epoll`, `io_uring`.
     pub engines: Vec<String>,

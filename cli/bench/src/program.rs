@@ -5,8 +5,8 @@ use std::path::Path;
 use io_backends::Error;
 use rustix::process::Pid;
 
-/// The program that is measured. Whoever has a bench run says how it is started,
-/// asked and stopped; a switch is named by the run directory `switches` and its name in it.
+/// The program that is measured: how it is started, asked and stopped. A switch is named by
+/// the run directory `switches` and its name in it.
 pub trait Program: Send + Sync {
     /// Starts a switch from a file, as `netloom up -d FILE --name NAME` does.
     ///

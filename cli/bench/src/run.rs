@@ -59,7 +59,7 @@ fn command() -> String {
     words.join(" ")
 }
 
-/// Somebody who is measured, and what became of it.
+/// A contestant, and what became of it.
 struct Entry {
     contestant: Contestant,
     doc: ContestantDoc,
@@ -140,7 +140,7 @@ fn measure_group(
 
 type Started<'l> = (Vec<Option<Stage<'l>>>, Vec<Series>);
 
-/// Sets everybody up who is there and can do this, and begins their series.
+/// Sets up the contestants that are installed and can do this, and begins their series.
 fn start<'l>(
     plan: &Plan,
     lab: &'l Lab,

@@ -25,7 +25,7 @@ impl Summary {
 /// How many times theirs ours is: the median over the rounds that have both.
 ///
 /// Each round compares two figures taken moments apart, so that a neighbour
-/// who slows the machine down for a while slows both.
+/// what slows the machine down for a while slows both.
 pub(super) fn ratio(ours: &[Option<f64>], theirs: &[Option<f64>]) -> Option<f64> {
     let pairs = ours.iter().zip(theirs).filter_map(|(ours, theirs)| Some(((*ours)?, (*theirs)?)));
     let ratios: Vec<f64> =

@@ -19,7 +19,7 @@ use crate::control::rundir;
 
 /// Set by the shell's script; its value is the shell.
 const VARIABLE: &str = "NETLOOM_COMPLETE";
-/// How long a switch may take: somebody waits for the cursor.
+/// How long a switch may take for an answer: a person waits for the cursor.
 const PATIENCE: Duration = Duration::from_secs(2);
 
 /// Where the shell asks for words of `command`, prints them and ends the program; else does nothing.

@@ -86,7 +86,7 @@ impl Program for ThisProgram {
     }
 }
 
-/// Nobody is told of peers that would not be measured.
+/// Refuses peers that would not be measured.
 fn refuse_peers(arguments: &Bench) -> Result<(), CliError> {
     let peers = arguments.against.as_deref().unwrap_or_default();
     let named = peers.iter().any(|peer| *peer != Peer::None);
@@ -102,7 +102,7 @@ fn refuse_peers(arguments: &Bench) -> Result<(), CliError> {
     }
 }
 
-/// Nobody believes to have set what is not looked at.
+/// Refuses options that have no effect on what is measured.
 fn refuse_idle_options(arguments: &Bench) -> Result<(), CliError> {
     use What::{Fdb, IdlePorts, Loop, Matrix, Rtt, StoppedReceiver, Tcp, Throughput, Udp};
     let what = arguments.what;
@@ -126,7 +126,7 @@ fn refuse_idle_options(arguments: &Bench) -> Result<(), CliError> {
     Ok(())
 }
 
-/// Without those said twice.
+/// Each item once, in order.
 fn once<T: PartialEq + Clone>(list: &[T]) -> Vec<T> {
     let mut all = Vec::new();
     for item in list {
@@ -138,10 +138,10 @@ fn once<T: PartialEq + Clone>(list: &[T]) -> Vec<T> {
 }
 
 fn plan(arguments: &Bench) -> Plan {
-    let everybody = || vec![Peer::KernelBridge, Peer::Ovs, Peer::Vde, Peer::Plain];
+    let all = || vec![Peer::KernelBridge, Peer::Ovs, Peer::Vde, Peer::Plain];
     Plan {
         what: arguments.what,
-        peers: arguments.against.as_deref().map_or_else(everybody, once),
+        peers: arguments.against.as_deref().map_or_else(all, once),
         engines: once(&arguments.engines),
         workers: once(&arguments.workers),
         duration: arguments.duration,

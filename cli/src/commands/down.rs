@@ -87,7 +87,7 @@ fn stop(dir: &RunDir, state: State) -> Result<Changed, CliError> {
     let answer = Client::connect(dir).and_then(|mut client| client.ask(&Request::Stop {}));
     match (answer, state) {
         (Err(_), _) if dies(dir) => clean_up(dir),
-        // It lives, but somebody removed its socket.
+        // It lives, but its socket was removed.
         (Err(error), State::Running(pid)) if error.kind == ErrorKind::Unknown && pid != 0 => {
             Err(CliError::failed(error.what, error.why)
                 .hint(format!("`kill {pid}` stops it, and it removes what it made")))

@@ -72,7 +72,7 @@ fn ended(dir: &RunDir, error: CliError) -> CliError {
     }
 }
 
-/// Whether somebody still reads.
+/// Whether standard output still has a reader.
 fn printed(result: io::Result<()>) -> Result<bool, CliError> {
     match result {
         Ok(()) => Ok(true),

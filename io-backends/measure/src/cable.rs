@@ -18,7 +18,7 @@ use io_backends::queue::vnet;
 
 /// The most frames read from one end before the other has its turn.
 const TURN: usize = 64;
-/// How long it may take to see that it shall stop.
+/// The longest time from setting `stop` to seeing it.
 const LOOK: Timespec = Timespec { tv_sec: 0, tv_nsec: 50_000_000 };
 
 /// Carries frames between two queues until `stop` is set, which is seen within

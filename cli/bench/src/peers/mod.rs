@@ -26,7 +26,7 @@ pub use file::setting_text;
 pub(super) use netloom::Variant;
 pub(super) use rig::{Host, NETDEV, Rig, Wiring};
 
-/// One who is measured.
+/// A switch that is measured.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub(super) enum Contestant {
     /// Netloom, set up this way.

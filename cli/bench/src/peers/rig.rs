@@ -23,7 +23,7 @@ pub(crate) struct Wiring {
     pub(crate) queues: Option<u16>,
     /// Of every netdev, bytes.
     pub(crate) mtu: u32,
-    /// Ports that nobody uses, besides the hosts'; Netloom only.
+    /// Ports without traffic, besides the hosts'; Netloom only.
     pub(crate) idle_ports: u16,
     /// Whether the last host is behind a program that can be stopped; Netloom only.
     pub(crate) guest: bool,

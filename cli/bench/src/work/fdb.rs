@@ -190,7 +190,7 @@ fn learn(lab: &Lab, stations: &Stations, addresses: std::ops::Range<u32>) -> Res
     stations.listener.receive(|_, _| {})
 }
 
-/// Whether frames to all the addresses reach where they were learned, and nobody else.
+/// Whether frames to each address arrive at the host where it was learned, and at no other.
 fn remembers(
     lab: &Lab,
     stations: &Stations,

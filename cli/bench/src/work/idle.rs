@@ -1,4 +1,4 @@
-//! What ports that nobody uses cost a pair that is busy. The measuring is the loop's.
+//! What idle ports cost a busy pair. The measuring is the loop's.
 
 use super::Description;
 

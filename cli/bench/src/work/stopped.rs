@@ -22,7 +22,7 @@ const WHAT: &str = "the other pair";
 /// long their sender sleeps between bursts.
 const BESIDE: f64 = 10_000.0;
 const PAUSE: Duration = Duration::from_millis(1);
-/// What is sent at once at most: who was kept waiting does not make up for it all.
+/// The most frames sent at once: a sender that was late does not send all that it missed.
 const BURST: u64 = 256;
 /// Frames a second whose latency is taken.
 const STEADY: f64 = 2_000.0;

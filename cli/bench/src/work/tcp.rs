@@ -50,7 +50,7 @@ pub(super) fn measure(
             scope.spawn(|| receive(receiver, &received));
         }
         let rate = growth(lab, &received, duration);
-        // Both directions, so that whoever waits at either end is woken.
+        // Both directions, so that a thread that waits at either end wakes.
         for (sender, receiver) in &streams {
             let _ = sender.shutdown(Shutdown::Both);
             let _ = receiver.shutdown(Shutdown::Both);

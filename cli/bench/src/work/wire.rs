@@ -1,4 +1,4 @@
-//! Frames of the bench's own on the hosts' netdevs: who sends them, how fast, what arrives.
+//! Frames that the bench itself sends on the hosts' netdevs: how fast, and what arrives.
 
 use std::thread;
 use std::time::{Duration, Instant, SystemTime};

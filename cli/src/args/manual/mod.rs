@@ -206,7 +206,7 @@ fn rows(roff: &mut Roff, rows: &[Row]) {
     }
 }
 
-/// What it does, what its placeholder stands for, whose it is, what holds without it.
+/// What a key does, what its placeholder stands for, which kinds take it, and its default.
 fn explained(row: &Row) -> String {
     let mut text = sentence(row.help);
     let placeholder = row.form[row.name.len()..].trim_matches(['[', ']', '=', ':']);

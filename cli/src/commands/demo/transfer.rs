@@ -90,7 +90,7 @@ fn receive(
     tell: Sender<SocketAddr>,
 ) -> io::Result<(u64, Duration)> {
     let listener = TcpListener::bind((own, 0))?;
-    // A sender that has gone is told below, by nobody connecting.
+    // A sender that has gone shows below: no connection comes.
     let _ = tell.send(listener.local_addr()?);
     drop(tell);
     let mut stream = accept(lab, &listener)?;

@@ -48,7 +48,7 @@ impl<T> Key<T> {
     }
 }
 
-/// Whether somebody wrote a VID, or a range of them.
+/// Whether a word is a VID or a range of VIDs.
 fn is_vids(word: &str) -> bool {
     word.split('-').all(|vid| vid.parse::<u16>().is_ok())
 }

@@ -44,7 +44,7 @@ impl Client {
     /// Reaches the switch and agrees on the protocol.
     ///
     /// # Errors
-    /// Exit 3 when nobody serves its socket, 4 when the socket is not for this
+    /// Exit 3 when no process serves its socket, 4 when the socket is not for this
     /// user, 1 when it speaks another protocol or does not answer.
     pub fn connect(dir: &RunDir) -> Result<Client, CliError> {
         Client::connect_within(dir, PATIENCE)
