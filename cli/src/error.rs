@@ -5,8 +5,7 @@ use std::io::{self, Write};
 use anstream::stream::RawStream;
 use anstream::{AutoStream, ColorChoice};
 
-pub use io_backends::Error as CliError;
-use io_backends::{Error, ErrorKind};
+pub use io_backends::{Error, ErrorKind};
 use serde::Serialize;
 use text::Paint;
 

@@ -7,7 +7,7 @@ use clap::{ColorChoice, FromArgMatches, ValueEnum};
 
 use super::other_words::{before, meant};
 use super::{Cli, command};
-use crate::error::{CliError, Color};
+use crate::error::{Color, Error};
 
 /// Why there is no command to run.
 #[derive(Debug)]
@@ -17,7 +17,7 @@ pub enum Stop {
     /// A mistake, and how the user wants errors told.
     Mistake {
         /// The mistake; exit 2.
-        error: CliError,
+        error: Error,
         /// Whether `--json` was given.
         json: bool,
         /// What `--color` said.
@@ -70,10 +70,10 @@ fn color(words: &[OsString]) -> Color {
     color
 }
 
-fn told(error: &clap::Error, line: &[OsString]) -> CliError {
+fn told(error: &clap::Error, line: &[OsString]) -> Error {
     let (what, why) = reason(error);
     let hint = told_apart(error, line).or_else(|| hint(error));
-    CliError { hint, ..CliError::usage(what, why) }
+    Error { hint, ..Error::usage(what, why) }
 }
 
 /// The remedy where more is known than clap does: what other tools call a

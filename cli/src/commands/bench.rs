@@ -14,7 +14,6 @@ use crate::args::{Bench, Global};
 use crate::control::api::{Changed, Request, StatsDoc};
 use crate::control::client::Client;
 use crate::control::rundir::{RunDir, State};
-use crate::error::CliError;
 use crate::output;
 
 /// What failures are about.
@@ -26,7 +25,7 @@ const PATIENCE: Duration = Duration::from_secs(120);
 ///
 /// # Errors
 /// Exit 2 when peers are named where there are none, 4 without the privileges, 1 when Netloom does not start or the user interrupts.
-pub(super) fn run(global: &Global, arguments: &Bench) -> Result<(), CliError> {
+pub(super) fn run(global: &Global, arguments: &Bench) -> Result<(), Error> {
     refuse_peers(arguments)?;
     refuse_idle_options(arguments)?;
     subprocess::needs(
@@ -87,15 +86,15 @@ impl Program for ThisProgram {
 }
 
 /// Refuses peers that would not be measured.
-fn refuse_peers(arguments: &Bench) -> Result<(), CliError> {
+fn refuse_peers(arguments: &Bench) -> Result<(), Error> {
     let peers = arguments.against.as_deref().unwrap_or_default();
     let named = peers.iter().any(|peer| *peer != Peer::None);
     if named && peers.contains(&Peer::None) {
-        return Err(CliError::usage("--against", "none and peers exclude each other"));
+        return Err(Error::usage("--against", "none and peers exclude each other"));
     }
     match arguments.what.is_netloom_alone() && named {
         true => {
-            Err(CliError::usage("--against", "what is measured here compares Netloom with itself")
+            Err(Error::usage("--against", "what is measured here compares Netloom with itself")
                 .hint("leave --against out"))
         }
         false => Ok(()),
@@ -103,7 +102,7 @@ fn refuse_peers(arguments: &Bench) -> Result<(), CliError> {
 }
 
 /// Refuses options that have no effect on what is measured.
-fn refuse_idle_options(arguments: &Bench) -> Result<(), CliError> {
+fn refuse_idle_options(arguments: &Bench) -> Result<(), Error> {
     use What::{Fdb, IdlePorts, Loop, Matrix, Rtt, StoppedReceiver, Tcp, Throughput, Udp};
     let what = arguments.what;
     let given = [
@@ -120,7 +119,7 @@ fn refuse_idle_options(arguments: &Bench) -> Result<(), CliError> {
     for (option, is_given, used_by) in given {
         if is_given && what != Matrix && !used_by.contains(&what) {
             let hint = format!("leave {option} out; `netloom bench --help` says what it is for");
-            return Err(CliError::usage(option, "is not for what is measured here").hint(hint));
+            return Err(Error::usage(option, "is not for what is measured here").hint(hint));
         }
     }
     Ok(())

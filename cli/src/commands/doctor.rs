@@ -12,7 +12,7 @@ use serde::Serialize;
 
 use crate::args::Global;
 use crate::control::rundir;
-use crate::error::CliError;
+use crate::error::Error;
 use crate::output;
 use text::{Align, Paint, Table};
 
@@ -48,7 +48,7 @@ struct Check {
 /// # Errors
 /// When standard output can't be written; when something that `up` needs is missing, exit 1,
 /// or 4 when only privileges are.
-pub(super) fn run(global: &Global) -> Result<(), CliError> {
+pub(super) fn run(global: &Global) -> Result<(), Error> {
     let report = Report {
         kernel: read("/proc/sys/kernel/osrelease").unwrap_or_default(),
         cpus: std::thread::available_parallelism().ok().map(usize::from),
@@ -64,7 +64,7 @@ fn missing(report: &Report) -> Vec<&Check> {
 }
 
 /// Fails where the host or the process lacks something that `up` needs.
-fn judge(report: &Report) -> Result<(), CliError> {
+fn judge(report: &Report) -> Result<(), Error> {
     let missing = missing(report);
     if missing.is_empty() {
         return Ok(());
@@ -76,7 +76,7 @@ fn judge(report: &Report) -> Result<(), CliError> {
         true => (ErrorKind::Privilege, "this process"),
         false => (ErrorKind::Failed, "this host"),
     };
-    let error = CliError::new(kind, what, why);
+    let error = Error::new(kind, what, why);
     Err(match privileges {
         0 => error,
         _ => error.hint("as root it can see and do more: sudo netloom doctor"),

@@ -10,14 +10,14 @@ use crate::control::change::{Action, Change, Thing};
 use crate::control::client::{Client, dies};
 use crate::control::rundir::{self, RunDir, State};
 use crate::daemon;
-use crate::error::CliError;
+use crate::error::Error;
 use crate::output;
 
 /// Stops switches and removes what they made; cleans up after killed ones.
 ///
 /// # Errors
 /// Exit 3 when there is no such switch, 1 when something could not be removed.
-pub(super) fn run(global: &Global, down: &Down) -> Result<(), CliError> {
+pub(super) fn run(global: &Global, down: &Down) -> Result<(), Error> {
     contradiction(global, down)?;
     let chosen = if down.all {
         rundir::switches()
@@ -45,42 +45,39 @@ pub(super) fn run(global: &Global, down: &Down) -> Result<(), CliError> {
 }
 
 /// `--switch` next to `--all`, or to another name, says two things at once.
-fn contradiction(global: &Global, down: &Down) -> Result<(), CliError> {
+fn contradiction(global: &Global, down: &Down) -> Result<(), Error> {
     let Some(switch) = &global.switch else { return Ok(()) };
     let why = match &down.name {
         Some(name) if name != switch => format!("can't go with the name {name}"),
         None if down.all => "can't go with --all".into(),
         _ => return Ok(()),
     };
-    Err(CliError::usage(format!("--switch {switch}"), why))
+    Err(Error::usage(format!("--switch {switch}"), why))
 }
 
 /// The switch a name means, dead or running; without a name the only one there is.
-fn one(name: Option<&str>) -> Result<(RunDir, State), CliError> {
+fn one(name: Option<&str>) -> Result<(RunDir, State), Error> {
     if let Some(name) = name {
         let dir = RunDir::of(name);
         return match dir.state() {
             Some(state) => Ok((dir, state)),
-            None => Err(CliError::unknown(format!("switch {name}"), "there is no such switch")
+            None => Err(Error::unknown(format!("switch {name}"), "there is no such switch")
                 .hint("`netloom ls` lists the switches")),
         };
     }
     let mut found = rundir::switches();
     match found.len() {
-        0 => Err(CliError::unknown("switch", "there is none")),
+        0 => Err(Error::unknown("switch", "there is none")),
         1 => Ok(found.remove(0)),
         _ => {
             let names: Vec<_> = found.iter().map(|(dir, _)| dir.name()).collect();
-            Err(CliError::usage(
-                "down",
-                format!("there are several switches: {}", names.join(", ")),
-            )
-            .hint("say which, or --all"))
+            Err(Error::usage("down", format!("there are several switches: {}", names.join(", ")))
+                .hint("say which, or --all"))
         }
     }
 }
 
-fn stop(dir: &RunDir, state: State) -> Result<Changed, CliError> {
+fn stop(dir: &RunDir, state: State) -> Result<Changed, Error> {
     if state == State::Dead {
         return clean_up(dir);
     }
@@ -89,7 +86,7 @@ fn stop(dir: &RunDir, state: State) -> Result<Changed, CliError> {
         (Err(_), _) if dies(dir) => clean_up(dir),
         // It lives, but its socket was removed.
         (Err(error), State::Running(pid)) if error.kind == ErrorKind::Unknown && pid != 0 => {
-            Err(CliError::failed(error.what, error.why)
+            Err(Error::failed(error.what, error.why)
                 .hint(format!("`kill {pid}` stops it, and it removes what it made")))
         }
         (answer, _) => answer,
@@ -97,7 +94,7 @@ fn stop(dir: &RunDir, state: State) -> Result<Changed, CliError> {
 }
 
 /// Removes what a killed switch left.
-fn clean_up(dir: &RunDir) -> Result<Changed, CliError> {
+fn clean_up(dir: &RunDir) -> Result<Changed, Error> {
     let mut changed = vec![Change::new(Action::Removed, Thing::Switch, dir.name())];
     let mut hints = Vec::new();
     if let Some(mut journal) = Journal::left_behind(&rundir::parent(), dir.name())? {

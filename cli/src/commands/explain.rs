@@ -5,14 +5,14 @@ use std::fmt::Write;
 use crate::args::{Explain, Global};
 use crate::config::parse_frame;
 use crate::control::api::{ExplainDoc, Request};
-use crate::error::CliError;
+use crate::error::Error;
 use crate::output;
 
 /// Says what would happen to the frame.
 ///
 /// # Errors
 /// Exit 2 when the frame is none, or what the switch says.
-pub(super) fn run(global: &Global, explain: &Explain) -> Result<(), CliError> {
+pub(super) fn run(global: &Global, explain: &Explain) -> Result<(), Error> {
     let frame = parse_frame(&explain.frame.join(" "))?;
     let request = Request::Explain { port: explain.ingress.clone(), frame: hex(&frame) };
     let answer: ExplainDoc = super::reach(global)?.ask(&request)?;

@@ -4,14 +4,14 @@ use switch_core::Vid;
 
 use crate::args::{FdbCommand, Global};
 use crate::control::api::Request;
-use crate::error::CliError;
+use crate::error::Error;
 use crate::output;
 
 /// Lists or changes the FDB.
 ///
 /// # Errors
 /// What the switch says.
-pub(super) fn run(global: &Global, command: &FdbCommand) -> Result<(), CliError> {
+pub(super) fn run(global: &Global, command: &FdbCommand) -> Result<(), Error> {
     let vid = |vlan: &Option<Vid>| vlan.map(Vid::get);
     let request = match command {
         FdbCommand::Ls => return list(global),
@@ -28,7 +28,7 @@ pub(super) fn run(global: &Global, command: &FdbCommand) -> Result<(), CliError>
     super::change(global, &request)
 }
 
-fn list(global: &Global) -> Result<(), CliError> {
+fn list(global: &Global) -> Result<(), Error> {
     let rows = super::reach(global)?.fdb()?;
     output::show(global, &rows, |paint| output::fdb(&rows, paint))
 }

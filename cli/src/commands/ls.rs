@@ -6,7 +6,7 @@ use crate::args::Global;
 use crate::control::api::{Request, SwitchRow};
 use crate::control::client::Client;
 use crate::control::rundir::{self, RunDir, State};
-use crate::error::CliError;
+use crate::error::Error;
 use crate::output;
 
 /// How long a switch may take; the row of one that hangs says less.
@@ -16,12 +16,12 @@ const PATIENCE: Duration = Duration::from_secs(1);
 ///
 /// # Errors
 /// Exit 3 when `--switch` names none.
-pub(super) fn run(global: &Global) -> Result<(), CliError> {
+pub(super) fn run(global: &Global) -> Result<(), Error> {
     let mut switches = rundir::switches();
     if let Some(name) = &global.switch {
         switches.retain(|(dir, _)| dir.name() == name);
         if switches.is_empty() {
-            return Err(CliError::unknown(format!("switch {name}"), "there is no such switch"));
+            return Err(Error::unknown(format!("switch {name}"), "there is no such switch"));
         }
     }
     let rows: Vec<_> = switches.iter().map(|(dir, state)| row(dir, *state)).collect();

@@ -10,24 +10,23 @@ use crate::args::Global;
 use crate::args::manual;
 use crate::control::api::Changed;
 use crate::control::change::{Action, Change, Thing};
-use crate::error::CliError;
+use crate::error::Error;
 use crate::output;
 
 /// Shows the man page on a terminal, prints it elsewhere, or writes every page into `dir`.
 ///
 /// # Errors
 /// Exit 1 or 4 when a page can't be written.
-pub(super) fn run(global: &Global, dir: Option<&Path>) -> Result<(), CliError> {
+pub(super) fn run(global: &Global, dir: Option<&Path>) -> Result<(), Error> {
     match dir {
         Some(dir) => write(global, dir),
         None => print(global),
     }
 }
 
-fn write(global: &Global, dir: &Path) -> Result<(), CliError> {
+fn write(global: &Global, dir: &Path) -> Result<(), Error> {
     let what = dir.display().to_string();
-    manual::write_pages(dir)
-        .map_err(|error| io_backends::Error::system(&what, &error, "write access to it"))?;
+    manual::write_pages(dir).map_err(|error| Error::system(&what, &error, "write access to it"))?;
     output::changed(
         global,
         &Changed {
@@ -37,8 +36,8 @@ fn write(global: &Global, dir: &Path) -> Result<(), CliError> {
     )
 }
 
-fn print(global: &Global) -> Result<(), CliError> {
-    let page = manual::page().map_err(|error| CliError::failed("man page", describe(&error)))?;
+fn print(global: &Global) -> Result<(), Error> {
+    let page = manual::page().map_err(|error| Error::failed("man page", describe(&error)))?;
     if io::stdout().is_terminal() && !global.json && shown_by_man(&page).unwrap_or(false) {
         return Ok(());
     }

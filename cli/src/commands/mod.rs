@@ -22,14 +22,14 @@ use crate::args::{Cli, Command, Global};
 use crate::control::api::{Changed, Request};
 use crate::control::client::Client;
 use crate::control::rundir::{self, RunDir};
-use crate::error::CliError;
+use crate::error::Error;
 use crate::output;
 
 /// Does what was typed.
 ///
 /// # Errors
 /// Why not, with the program's exit status.
-pub fn run(cli: &Cli) -> Result<(), CliError> {
+pub fn run(cli: &Cli) -> Result<(), Error> {
     let global = &cli.global;
     match &cli.command {
         #[cfg(feature = "bench")]
@@ -51,12 +51,12 @@ pub fn run(cli: &Cli) -> Result<(), CliError> {
 }
 
 /// The switch that the command means.
-fn reach(global: &Global) -> Result<Client, CliError> {
+fn reach(global: &Global) -> Result<Client, Error> {
     find(global).map(|(_, client)| client)
 }
 
 /// The same with its directory.
-fn find(global: &Global) -> Result<(RunDir, Client), CliError> {
+fn find(global: &Global) -> Result<(RunDir, Client), Error> {
     let dir = rundir::chosen(global.switch.as_deref())?;
     output::note(global, &format!("asking switch {} at {}", dir.name(), dir.socket().display()));
     let client = Client::connect(&dir)?;
@@ -64,7 +64,7 @@ fn find(global: &Global) -> Result<(RunDir, Client), CliError> {
 }
 
 /// Has the switch change something, and says what.
-fn change(global: &Global, request: &Request) -> Result<(), CliError> {
+fn change(global: &Global, request: &Request) -> Result<(), Error> {
     let changed: Changed = reach(global)?.ask(request)?;
     output::changed(global, &changed)
 }

@@ -10,14 +10,14 @@ use switch_core::config::PortRules;
 
 use crate::config::{parse_settings, parse_spec};
 use crate::control::api::{Changed, PortRow, Request};
-use crate::error::CliError;
+use crate::error::Error;
 use crate::output;
 
 /// Lists or changes ports.
 ///
 /// # Errors
 /// Exit 2 when a SPEC or a setting is wrong, or what the switch says.
-pub(super) fn run(global: &Global, command: &PortCommand) -> Result<(), CliError> {
+pub(super) fn run(global: &Global, command: &PortCommand) -> Result<(), Error> {
     match command {
         PortCommand::Ls => list(global),
         PortCommand::Add { spec } => add(global, spec),
@@ -33,12 +33,12 @@ pub(super) fn run(global: &Global, command: &PortCommand) -> Result<(), CliError
     }
 }
 
-fn list(global: &Global) -> Result<(), CliError> {
+fn list(global: &Global) -> Result<(), Error> {
     let rows: Vec<PortRow> = super::reach(global)?.ask(&Request::Ports {})?;
     output::show(global, &rows, |paint| output::ports(&rows, paint))
 }
 
-fn add(global: &Global, spec: &str) -> Result<(), CliError> {
+fn add(global: &Global, spec: &str) -> Result<(), Error> {
     let port = parse_spec(spec)?;
     let descriptor = port.attachment.kind.given().map(inherited).transpose()?;
     let request = Request::PortAdd { spec: spec.to_owned() };
@@ -56,8 +56,8 @@ fn add(global: &Global, spec: &str) -> Result<(), CliError> {
 }
 
 /// A duplicate of the descriptor that the caller left open under this number.
-fn inherited(number: i32) -> Result<OwnedFd, CliError> {
-    let refused = |why: &str| CliError::failed(format!("fd {number}"), why);
+fn inherited(number: i32) -> Result<OwnedFd, Error> {
+    let refused = |why: &str| Error::failed(format!("fd {number}"), why);
     if number < 3 {
         let why = "is a standard stream of this command, not a descriptor left open for it";
         return Err(refused(why).hint(

@@ -10,7 +10,7 @@ use crate::commands::interrupt::Interrupt;
 use crate::control::api::{Request, StatsDoc};
 use crate::control::client::dies;
 use crate::control::rundir::{RunDir, State};
-use crate::error::CliError;
+use crate::error::Error;
 use crate::output;
 
 const INTERVAL: Duration = Duration::from_secs(1);
@@ -21,7 +21,7 @@ const AGAIN: &str = "\u{1b}[H\u{1b}[J";
 ///
 /// # Errors
 /// What the switch says; with `--watch`, also that it has stopped.
-pub(super) fn run(global: &Global, stats: &Stats) -> Result<(), CliError> {
+pub(super) fn run(global: &Global, stats: &Stats) -> Result<(), Error> {
     let request = Request::Stats { port: stats.port.clone() };
     if stats.watch {
         return watch(global, &request);
@@ -33,11 +33,11 @@ pub(super) fn run(global: &Global, stats: &Stats) -> Result<(), CliError> {
 
 /// Prints readings (`--json`) or the rates between them until the reader
 /// hangs up, the user interrupts or the switch ends.
-fn watch(global: &Global, request: &Request) -> Result<(), CliError> {
+fn watch(global: &Global, request: &Request) -> Result<(), Error> {
     let redraw = io::stdout().is_terminal();
     let (dir, mut client) = super::find(global)?;
     let mut interrupt =
-        Interrupt::catch().map_err(|error| CliError::failed("signals", describe(&error)))?;
+        Interrupt::catch().map_err(|error| Error::failed("signals", describe(&error)))?;
     let (mut before, mut next): (StatsDoc, _) = (client.ask(request)?, Instant::now());
     if global.json && !printed(output::put(global, &before, |_| String::new()))? {
         return Ok(());
@@ -60,20 +60,20 @@ fn watch(global: &Global, request: &Request) -> Result<(), CliError> {
 }
 
 /// Why there is no further reading: most often that the switch is no more.
-fn ended(dir: &RunDir, error: CliError) -> CliError {
+fn ended(dir: &RunDir, error: Error) -> Error {
     if !dies(dir) {
         return error;
     }
     let what = format!("switch {}", dir.name());
     match dir.state() {
-        Some(State::Dead) => CliError::failed(what, "it was killed")
+        Some(State::Dead) => Error::failed(what, "it was killed")
             .hint(format!("`netloom down {}` removes what it left", dir.name())),
-        _ => CliError::failed(what, "it has stopped"),
+        _ => Error::failed(what, "it has stopped"),
     }
 }
 
 /// Whether standard output still has a reader.
-fn printed(result: io::Result<()>) -> Result<bool, CliError> {
+fn printed(result: io::Result<()>) -> Result<bool, Error> {
     match result {
         Ok(()) => Ok(true),
         Err(error) if error.kind() == io::ErrorKind::BrokenPipe => Ok(false),

@@ -17,25 +17,25 @@ use serde::Deserialize;
 use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM};
 
 use crate::control::rundir::{RunDir, State};
-use crate::error::CliError;
+use crate::error::Error;
 
 const LOOK: Duration = Duration::from_millis(5);
 
 /// A flag that Ctrl-C and its like raise instead of ending the process. `what`
 /// is the command that wants it.
-pub(crate) fn on_interrupt(what: &str) -> Result<Arc<AtomicBool>, CliError> {
+pub(crate) fn on_interrupt(what: &str) -> Result<Arc<AtomicBool>, Error> {
     let stop = Arc::new(AtomicBool::new(false));
     for signal in [SIGINT, SIGTERM, SIGHUP] {
         signal_hook::flag::register(signal, Arc::clone(&stop))
-            .map_err(|error| CliError::failed(what, describe(&error)))?;
+            .map_err(|error| Error::failed(what, describe(&error)))?;
     }
     Ok(stop)
 }
 
 /// Fails when the user has interrupted.
-pub(crate) fn interrupted(what: &str, stop: &AtomicBool) -> Result<(), CliError> {
+pub(crate) fn interrupted(what: &str, stop: &AtomicBool) -> Result<(), Error> {
     match stop.load(Ordering::Relaxed) {
-        true => Err(CliError::failed(what, "interrupted; all that it made is removed")),
+        true => Err(Error::failed(what, "interrupted; all that it made is removed")),
         false => Ok(()),
     }
 }
@@ -46,7 +46,7 @@ pub(crate) fn needs(
     what: &str,
     something: &str,
     wanted: &[(&str, CapabilitySet)],
-) -> Result<(), CliError> {
+) -> Result<(), Error> {
     let held = capabilities(None).map_or(CapabilitySet::empty(), |sets| sets.effective);
     let missing: Vec<_> =
         wanted.iter().filter(|(_, set)| !held.contains(*set)).map(|(name, _)| *name).collect();
@@ -54,7 +54,7 @@ pub(crate) fn needs(
         return Ok(());
     }
     let why = format!("needs {} {something}", missing.join(", "));
-    Err(CliError::new(ErrorKind::Privilege, what, why)
+    Err(Error::new(ErrorKind::Privilege, what, why)
         .hint(format!("run it as root: sudo netloom {what}")))
 }
 
@@ -70,8 +70,8 @@ pub(crate) fn netloom<'a>(arguments: impl IntoIterator<Item = &'a str>) -> Comma
 
 /// Runs it to its end. An interrupt waits for that too: what is half made could
 /// not be removed. `what` is the command that wants it, `patience` how long it may take.
-pub(crate) fn finish(what: &str, mut command: Command, patience: Duration) -> Result<(), CliError> {
-    let broken = |error: std::io::Error| CliError::failed(what, describe(&error));
+pub(crate) fn finish(what: &str, mut command: Command, patience: Duration) -> Result<(), Error> {
+    let broken = |error: std::io::Error| Error::failed(what, describe(&error));
     let mut child = command.spawn().map_err(broken)?;
     let deadline = Instant::now() + patience;
     loop {
@@ -85,7 +85,7 @@ pub(crate) fn finish(what: &str, mut command: Command, patience: Duration) -> Re
             // What it has made is recorded, and removed with the rest.
             let _ = child.kill();
             let _ = child.wait();
-            return Err(CliError::failed(what, "the switch takes too long"));
+            return Err(Error::failed(what, "the switch takes too long"));
         }
         thread::sleep(LOOK);
     }
@@ -98,7 +98,7 @@ pub(crate) fn take_down(
     parent: &Path,
     switch: &str,
     patience: Duration,
-) -> Result<(), CliError> {
+) -> Result<(), Error> {
     let down = || {
         let mut command = netloom(["down", switch]);
         command.env("NETLOOM_RUN_DIR", parent);
@@ -119,10 +119,10 @@ pub(crate) fn take_down(
 /// What the program says on standard error under `--json`.
 #[derive(Deserialize)]
 struct Told {
-    error: CliError,
+    error: Error,
 }
 
-fn reason(what: &str, child: &mut Child, exit: Option<i32>) -> CliError {
+fn reason(what: &str, child: &mut Child, exit: Option<i32>) -> Error {
     let kind = exit.and_then(|code| u8::try_from(code).ok()).map(ErrorKind::from);
     let kind = kind.unwrap_or_default();
     let mut text = String::new();
@@ -131,7 +131,7 @@ fn reason(what: &str, child: &mut Child, exit: Option<i32>) -> CliError {
         let _ = stderr.read_to_string(&mut text);
     }
     match serde_json::from_str(text.trim()) {
-        Ok(Told { error }) => CliError { kind, ..error },
-        Err(_) => CliError::new(kind, what, "the switch could not be started or stopped"),
+        Ok(Told { error }) => Error { kind, ..error },
+        Err(_) => Error::new(kind, what, "the switch could not be started or stopped"),
     }
 }

@@ -10,21 +10,21 @@ use crate::control::api::{Changed, Request};
 use crate::control::client::Client;
 use crate::control::rundir::RunDir;
 use crate::daemon::{Daemon, check_cpus, told_to_stop};
-use crate::error::CliError;
+use crate::error::Error;
 use crate::output;
 
 /// What the background process reports when all is ready, or why it is not.
 #[derive(Debug, Serialize, Deserialize)]
 enum Word {
     Ready(Changed),
-    Failed(CliError),
+    Failed(Error),
 }
 
 /// Starts a switch and serves until it is told to stop, or leaves it in the background.
 ///
 /// # Errors
 /// Exit 2 when file or SPECs are wrong; what [`Daemon::start`] reports.
-pub(super) fn run(global: &Global, up: &Up) -> Result<(), CliError> {
+pub(super) fn run(global: &Global, up: &Up) -> Result<(), Error> {
     let (name, config) = described(global, up)?;
     // Asked once, before the process leaves the directory it may be relative to.
     crate::control::rundir::parent();
@@ -52,7 +52,7 @@ pub(super) fn run(global: &Global, up: &Up) -> Result<(), CliError> {
 }
 
 /// The switch's name, and what file and SPECs together describe.
-fn described(global: &Global, up: &Up) -> Result<(String, SwitchConfig), CliError> {
+fn described(global: &Global, up: &Up) -> Result<(String, SwitchConfig), Error> {
     let file = up.file.as_deref();
     let base = match file.map(config::load).transpose()? {
         Some(Described { config, workers_at }) => {
@@ -68,7 +68,7 @@ fn described(global: &Global, up: &Up) -> Result<(String, SwitchConfig), CliErro
     Ok((name, config))
 }
 
-fn detach(global: &Global, name: &str, config: &SwitchConfig) -> Result<(), CliError> {
+fn detach(global: &Global, name: &str, config: &SwitchConfig) -> Result<(), Error> {
     let what = format!("switch {name}");
     match split()? {
         Side::Background(background) => {
@@ -77,18 +77,16 @@ fn detach(global: &Global, name: &str, config: &SwitchConfig) -> Result<(), CliE
             std::process::exit(0)
         }
         Side::Foreground(mut foreground) => {
-            let interrupt = Interrupt::catch().map_err(|error| CliError::io("signals", &error))?;
+            let interrupt = Interrupt::catch().map_err(|error| Error::io("signals", &error))?;
             let (word, was_stopped) = foreground.wait(interrupt);
             let failure = match (serde_json::from_slice(&word), was_stopped) {
                 (Ok(Word::Ready(changed)), false) => return tell(global, name, &changed),
                 (Ok(Word::Failed(failure)), _) => failure,
                 (_, true) => told_to_stop(name),
-                (Err(_), false) => {
-                    CliError::failed(what, "it died while it started").hint(format!(
-                        "{} may say more; `netloom down {name}` removes what is left",
-                        RunDir::of(name).log().display()
-                    ))
-                }
+                (Err(_), false) => Error::failed(what, "it died while it started").hint(format!(
+                    "{} may say more; `netloom down {name}` removes what is left",
+                    RunDir::of(name).log().display()
+                )),
             };
             // Nothing of it is left when its user hears of the failure.
             foreground.end();
@@ -98,7 +96,7 @@ fn detach(global: &Global, name: &str, config: &SwitchConfig) -> Result<(), CliE
 }
 
 /// Tells the user that the switch runs in the background; it does not when that can't be told.
-fn tell(global: &Global, name: &str, changed: &Changed) -> Result<(), CliError> {
+fn tell(global: &Global, name: &str, changed: &Changed) -> Result<(), Error> {
     output::changed(global, changed).map_err(|error| match take_down(name) {
         Ok(()) => stopped_again(error, name),
         Err(_) => error.hint(format!("switch {name} runs: `netloom down {name}` stops it")),
@@ -106,18 +104,18 @@ fn tell(global: &Global, name: &str, changed: &Changed) -> Result<(), CliError> 
 }
 
 /// A command that fails leaves nothing it made.
-fn take_down(name: &str) -> Result<(), CliError> {
+fn take_down(name: &str) -> Result<(), Error> {
     let mut client = Client::connect(&RunDir::of(name))?;
     client.ask::<Changed>(&Request::Stop {}).map(drop)
 }
 
-fn stopped_again(error: CliError, name: &str) -> CliError {
+fn stopped_again(error: Error, name: &str) -> Error {
     error.hint(format!("switch {name} is stopped again"))
 }
 
 fn serve(background: Background, name: &str, config: &SwitchConfig) {
     let left =
-        background.leave_caller().map_err(|error| CliError::io("the background process", &error));
+        background.leave_caller().map_err(|error| Error::io("the background process", &error));
     let is_wanted = || background.is_awaited();
     let started = left.and_then(|()| Daemon::start(name, config, is_wanted));
     let say = |word: &Word| background.say(&serde_json::to_vec(word).unwrap_or_default());

@@ -19,7 +19,7 @@ use super::keys::unknown;
 use super::nearest::likely;
 use super::value::{Given, Mistake, Value, quoted};
 use super::{PortConfig, SwitchConfig};
-use crate::error::CliError;
+use crate::error::Error;
 
 /// Far more than the largest configuration; a file beyond it is something else.
 const LARGEST: u64 = 16 << 20;
@@ -40,14 +40,14 @@ pub struct Described {
 ///
 /// # Errors
 /// Exit 4 if the file may not be read; 2 if it can't be or is wrong.
-pub fn load(path: &Path) -> Result<Described, CliError> {
+pub fn load(path: &Path) -> Result<Described, Error> {
     let what = path.display().to_string();
     let bytes = read(path).map_err(|error| match error.kind() {
         io::ErrorKind::PermissionDenied => {
-            CliError::new(ErrorKind::Privilege, &what, "needs permission to read the file")
+            Error::new(ErrorKind::Privilege, &what, "needs permission to read the file")
                 .hint("run it as the file's owner or as root")
         }
-        _ => CliError::usage(&what, describe(&error)),
+        _ => Error::usage(&what, describe(&error)),
     })?;
     match String::from_utf8(bytes) {
         Ok(text) => describe_file(path, &text),
@@ -79,11 +79,11 @@ fn read(path: &Path) -> io::Result<Vec<u8>> {
 ///
 /// # Errors
 /// Exit 2, naming line and column and the text that is wrong there.
-pub fn parse_file(path: &Path, text: &str) -> Result<SwitchConfig, CliError> {
+pub fn parse_file(path: &Path, text: &str) -> Result<SwitchConfig, Error> {
     describe_file(path, text).map(|described| described.config)
 }
 
-fn describe_file(path: &Path, text: &str) -> Result<Described, CliError> {
+fn describe_file(path: &Path, text: &str) -> Result<Described, Error> {
     let mut workers_at = None;
     match (Reader { text }).switch(&mut workers_at) {
         Ok(config) => {
@@ -93,9 +93,9 @@ fn describe_file(path: &Path, text: &str) -> Result<Described, CliError> {
     }
 }
 
-fn told(path: &Path, text: &str, mistake: Mistake) -> CliError {
+fn told(path: &Path, text: &str, mistake: Mistake) -> Error {
     let what = place(path, text, mistake.at);
-    CliError { hint: mistake.hint, ..CliError::usage(what, mistake.why) }
+    Error { hint: mistake.hint, ..Error::usage(what, mistake.why) }
 }
 
 /// File, line and column of byte `at`.

@@ -8,7 +8,7 @@ use switch_core::frame::MAX_FRAME;
 
 use super::nearest::likely;
 use super::value::{did_you_mean, quoted};
-use crate::error::CliError;
+use crate::error::Error;
 
 /// The least Ethernet frame without its check sequence (802.3 clause 4A.4.2).
 const SHORTEST: usize = 60;
@@ -37,25 +37,25 @@ const PASTE: &str = "give the bytes alone, as `xxd -p` and Wireshark's \"Copy as
 ///
 /// # Errors
 /// Exit 2, naming the word that is wrong.
-pub fn parse_frame(text: &str) -> Result<Vec<u8>, CliError> {
+pub fn parse_frame(text: &str) -> Result<Vec<u8>, Error> {
     let bytes = if text.contains('=') { from_words(text) } else { from_hex(text) }?;
     match bytes.len() {
-        0 => Err(CliError::usage("frame", "it is empty").hint(FORM)),
+        0 => Err(Error::usage("frame", "it is empty").hint(FORM)),
         length if length > MAX_FRAME => {
             let why = format!("{length} bytes are more than the {MAX_FRAME} a frame has at most");
-            Err(CliError::usage("frame", why))
+            Err(Error::usage("frame", why))
         }
         _ => Ok(bytes),
     }
 }
 
-fn wrong(word: &str, why: &str) -> CliError {
-    CliError::usage(format!("frame: {}", quoted(word)), why)
+fn wrong(word: &str, why: &str) -> Error {
+    Error::usage(format!("frame: {}", quoted(word)), why)
 }
 
 /// Bytes and nothing else. A dump is refused rather than read: its offsets and
 /// its text can look like bytes.
-fn from_hex(text: &str) -> Result<Vec<u8>, CliError> {
+fn from_hex(text: &str) -> Result<Vec<u8>, Error> {
     let words: Vec<&str> = text.split_whitespace().collect();
     if let Some(word) = offset(&words) {
         let why = "this looks like the offset column of a dump, not like bytes";
@@ -97,7 +97,7 @@ fn offset<'t>(words: &[&'t str]) -> Option<&'t str> {
     words.iter().enumerate().find(|&(at, word)| is_offset((at, word))).map(|(_, word)| *word)
 }
 
-fn from_words(text: &str) -> Result<Vec<u8>, CliError> {
+fn from_words(text: &str) -> Result<Vec<u8>, Error> {
     let mut values: [Option<&str>; WORDS.len()] = [None; WORDS.len()];
     for word in text.split_whitespace() {
         let (key, value) =
@@ -127,14 +127,14 @@ fn from_words(text: &str) -> Result<Vec<u8>, CliError> {
     Ok(bytes)
 }
 
-fn bad(key: &str, value: &str, expected: &str) -> CliError {
+fn bad(key: &str, value: &str, expected: &str) -> Error {
     wrong(&format!("{key}={value}"), &format!("{key} is not {expected}"))
 }
 
-fn mac(key: &str, value: Option<&str>) -> Result<[u8; 6], CliError> {
+fn mac(key: &str, value: Option<&str>) -> Result<[u8; 6], Error> {
     let Some(text) = value else {
         let missing = format!("{key}= is missing");
-        return Err(CliError::usage("frame", missing).hint(FORM));
+        return Err(Error::usage("frame", missing).hint(FORM));
     };
     let mac =
         Mac::from_str(text).map_err(|_| bad(key, text, "a MAC address like 02:00:00:00:00:0a"))?;
@@ -142,7 +142,7 @@ fn mac(key: &str, value: Option<&str>) -> Result<[u8; 6], CliError> {
 }
 
 /// `VID[.PCP]`.
-fn tag(text: &str, ether_type: EtherType) -> Result<SingleVlanHeader, CliError> {
+fn tag(text: &str, ether_type: EtherType) -> Result<SingleVlanHeader, Error> {
     let error = || bad("vlan", text, "VID or VID.PCP, with VID at most 4095 and PCP at most 7");
     let (vid, pcp) = text.split_once('.').unwrap_or((text, "0"));
     let number = |text| super::value::digits(text).and_then(|n| u16::try_from(n).ok());

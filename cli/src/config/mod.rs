@@ -34,7 +34,7 @@ pub use spec::{parse_settings, parse_spec};
 
 use claims::{Claims, Clash};
 
-use crate::error::CliError;
+use crate::error::Error;
 
 /// How many threads forward, and where.
 #[derive(Clone, PartialEq, Eq, Debug, Default)]
@@ -112,7 +112,7 @@ impl SwitchConfig {
 ///
 /// # Errors
 /// Exit 2 if a port has the name or the far end of another, or there are more than 4096.
-pub fn merge(mut base: SwitchConfig, ports: Vec<PortConfig>) -> Result<SwitchConfig, CliError> {
+pub fn merge(mut base: SwitchConfig, ports: Vec<PortConfig>) -> Result<SwitchConfig, Error> {
     let mut claims = Claims::default();
     for port in base.ports.iter().chain(&ports) {
         claims.add(port).map_err(|clash| refused(port, clash, ErrorKind::Usage))?;
@@ -121,20 +121,20 @@ pub fn merge(mut base: SwitchConfig, ports: Vec<PortConfig>) -> Result<SwitchCon
     Ok(base)
 }
 
-fn refused(port: &PortConfig, clash: Clash, kind: ErrorKind) -> CliError {
+fn refused(port: &PortConfig, clash: Clash, kind: ErrorKind) -> Error {
     let why = if clash.first.is_some() { "the name is used twice" } else { &clash.why };
-    CliError { hint: clash.hint, ..CliError::new(kind, format!("port {:?}", port.name), why) }
+    Error { hint: clash.hint, ..Error::new(kind, format!("port {:?}", port.name), why) }
 }
 
 /// `running` with one port more.
 ///
 /// # Errors
 /// Exit 1 if a port of it has that name or the same far end, or there are 4096.
-pub fn with_port(running: &SwitchConfig, port: PortConfig) -> Result<SwitchConfig, CliError> {
+pub fn with_port(running: &SwitchConfig, port: PortConfig) -> Result<SwitchConfig, Error> {
     if running.port(&port.name).is_some() {
         let what = format!("port {}", port.name);
         let why = "the switch has a port of this name already";
-        return Err(CliError::new(ErrorKind::Taken, what, why));
+        return Err(Error::new(ErrorKind::Taken, what, why));
     }
     let mut claims = Claims::default();
     for port in running.ports.iter().chain([&port]) {

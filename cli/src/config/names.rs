@@ -5,7 +5,7 @@ use std::path::Path;
 use io_backends::lab::Netns;
 use switch_core::{Mac, Vid};
 
-use crate::error::CliError;
+use crate::error::Error;
 
 /// The most characters a switch's or port's name has.
 pub const NAME_MAX: usize = 32;
@@ -56,18 +56,18 @@ pub fn switch_name(
     given: Option<&str>,
     configured: Option<&str>,
     file: Option<&Path>,
-) -> Result<String, CliError> {
+) -> Result<String, Error> {
     if let Some(name) = given.or(configured) {
         return match is_name(name) {
             true => Ok(name.to_owned()),
-            false => Err(CliError::usage(format!("switch {name:?}"), format!("not {NAME_FORM}"))),
+            false => Err(Error::usage(format!("switch {name:?}"), format!("not {NAME_FORM}"))),
         };
     }
     let Some(file) = file else { return Ok(DEFAULT_SWITCH.to_owned()) };
     let stem = file.file_stem().unwrap_or_default().to_string_lossy();
     match is_name(&stem) {
         true => Ok(stem.into_owned()),
-        false => Err(CliError::usage(
+        false => Err(Error::usage(
             file.display().to_string(),
             format!("its stem {stem:?} cannot name the switch"),
         )

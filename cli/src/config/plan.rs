@@ -21,7 +21,7 @@ use super::value::listed;
 use super::words::{difference, spec_words};
 use super::{PortConfig, SwitchConfig};
 use crate::control::change::{Action, Change, Thing};
-use crate::error::CliError;
+use crate::error::Error;
 
 /// One step from a configuration to another.
 #[derive(Clone, PartialEq, Eq, Debug)]
@@ -60,9 +60,9 @@ impl Step {
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct Fixed(pub Vec<&'static str>);
 
-impl From<Fixed> for CliError {
-    fn from(Fixed(keys): Fixed) -> CliError {
-        CliError::failed(listed(&keys, "and"), "can't be changed while the switch runs")
+impl From<Fixed> for Error {
+    fn from(Fixed(keys): Fixed) -> Error {
+        Error::failed(listed(&keys, "and"), "can't be changed while the switch runs")
             .hint("stop the switch with `netloom down`, and start it anew")
     }
 }

@@ -11,7 +11,7 @@ use super::keys::port::{REPEATING, find};
 use super::keys::rule;
 use super::keys::{Key, unknown};
 use super::value::{Given, Mistake, Value, quoted};
-use crate::error::CliError;
+use crate::error::Error;
 
 const FORM: &str = "a port is NAME=KIND[:TARGET][,KEY[=VALUE]]...";
 
@@ -25,10 +25,10 @@ const FORM: &str = "a port is NAME=KIND[:TARGET][,KEY[=VALUE]]...";
 ///
 /// # Errors
 /// Exit 2, naming the SPEC and the word that is wrong.
-pub fn parse_spec(spec: &str) -> Result<PortConfig, CliError> {
-    read_spec(spec).map_err(|mistake| CliError {
+pub fn parse_spec(spec: &str) -> Result<PortConfig, Error> {
+    read_spec(spec).map_err(|mistake| Error {
         hint: mistake.hint,
-        ..CliError::usage(format!("port spec {}", quoted(spec)), mistake.why)
+        ..Error::usage(format!("port spec {}", quoted(spec)), mistake.why)
     })
 }
 
@@ -95,12 +95,12 @@ fn apply(draft: &mut Draft, key: &Key<Draft>, at: usize, given: &Given<'_>) -> R
 ///
 /// # Errors
 /// Exit 2, naming the word that is wrong.
-pub fn parse_settings(words: &[String], rules: &PortRules) -> Result<PortRules, CliError> {
+pub fn parse_settings(words: &[String], rules: &PortRules) -> Result<PortRules, Error> {
     read_settings(words, rules).map_err(|mistake| {
         let word = words.get(mistake.at).map_or("", |word| word);
-        CliError {
+        Error {
             hint: mistake.hint,
-            ..CliError::usage(format!("setting {}", quoted(word)), mistake.why)
+            ..Error::usage(format!("setting {}", quoted(word)), mistake.why)
         }
     })
 }

@@ -12,7 +12,7 @@ use serde::{Deserialize, Serialize};
 
 use super::change::Change;
 use super::rules::{FlagsDoc, VlanDoc};
-use crate::error::CliError;
+use crate::error::Error;
 
 /// The protocol's version; another one is refused.
 pub const VERSION: u32 = 1;
@@ -74,7 +74,7 @@ pub enum Reply {
     /// The document asked for.
     Done(serde_json::Value),
     /// Why not; nothing has changed.
-    Failed(CliError),
+    Failed(Error),
 }
 
 impl Reply {

@@ -12,7 +12,7 @@ use std::sync::OnceLock;
 use io_backends::lab;
 
 use crate::config;
-use crate::error::CliError;
+use crate::error::Error;
 
 /// The directory that holds one directory a switch: `NETLOOM_RUN_DIR`, or
 /// `/run/netloom` for root, or `$XDG_RUNTIME_DIR/netloom`.
@@ -87,7 +87,7 @@ impl RunDir {
     ///
     /// # Errors
     /// Exit 1 when it is too long for one.
-    pub fn check_socket(&self) -> Result<(), CliError> {
+    pub fn check_socket(&self) -> Result<(), Error> {
         let socket = self.socket();
         match socket.as_os_str().len() {
             0..=SOCKET_PATH_MAX => Ok(()),
@@ -95,7 +95,7 @@ impl RunDir {
                 let why = format!(
                     "a socket's path has at most {SOCKET_PATH_MAX} bytes, this one {length}"
                 );
-                Err(CliError::failed(socket.display().to_string(), why)
+                Err(Error::failed(socket.display().to_string(), why)
                     .hint("set NETLOOM_RUN_DIR to a directory with a shorter path"))
             }
         }
@@ -128,20 +128,20 @@ impl RunDir {
     ///
     /// # Errors
     /// When the directory can't be written.
-    pub fn write_pid(&self) -> Result<(), CliError> {
+    pub fn write_pid(&self) -> Result<(), Error> {
         let path = self.pid();
         fs::write(&path, format!("{}\n", std::process::id()))
-            .map_err(|error| CliError::io(path.display().to_string(), &error))
+            .map_err(|error| Error::io(path.display().to_string(), &error))
     }
 
     /// Removes the directory and what a switch keeps in it.
     ///
     /// # Errors
     /// Exit 1 when it can't be removed.
-    pub fn remove(&self) -> Result<(), CliError> {
+    pub fn remove(&self) -> Result<(), Error> {
         match fs::remove_dir_all(&self.path) {
             Err(error) if error.kind() != io::ErrorKind::NotFound => {
-                Err(CliError::io(self.path.display().to_string(), &error))
+                Err(Error::io(self.path.display().to_string(), &error))
             }
             _ => {
                 // With the last switch, and only if Netloom made it.
@@ -172,25 +172,25 @@ pub fn switches() -> Vec<(RunDir, State)> {
 ///
 /// # Errors
 /// Exit 3 when it does not run or none does, 2 when several run and none is named.
-pub fn chosen(name: Option<&str>) -> Result<RunDir, CliError> {
+pub fn chosen(name: Option<&str>) -> Result<RunDir, Error> {
     if let Some(name) = name {
         let dir = RunDir::of(name);
         return match dir.state() {
             Some(State::Running(_)) => Ok(dir),
-            Some(State::Dead) => Err(CliError::unknown(format!("switch {name}"), "it was killed")
+            Some(State::Dead) => Err(Error::unknown(format!("switch {name}"), "it was killed")
                 .hint(format!("`netloom down {name}` removes what it left"))),
-            None => Err(CliError::unknown(format!("switch {name}"), "there is no such switch")
+            None => Err(Error::unknown(format!("switch {name}"), "there is no such switch")
                 .hint("`netloom ls` lists the switches")),
         };
     }
     let mut running = switches();
     running.retain(|(_, state)| *state != State::Dead);
     match &running[..] {
-        [] => Err(CliError::unknown("switch", "none runs").hint("`netloom up` starts one")),
+        [] => Err(Error::unknown("switch", "none runs").hint("`netloom up` starts one")),
         [(dir, _)] => Ok(dir.clone()),
         many => {
             let names: Vec<_> = many.iter().map(|(dir, _)| dir.name()).collect();
-            Err(CliError::usage("--switch", format!("several switches run: {}", names.join(", ")))
+            Err(Error::usage("--switch", format!("several switches run: {}", names.join(", ")))
                 .hint("say which with --switch NAME"))
         }
     }

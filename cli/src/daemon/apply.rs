@@ -10,7 +10,7 @@ use switch_core::fdb::Entry;
 use super::Daemon;
 use super::ports::Aside;
 use crate::config::{Step, SwitchConfig, plan};
-use crate::error::CliError;
+use crate::error::Error;
 
 /// A step that is done, with what it takes to undo it.
 struct Done {
@@ -36,8 +36,8 @@ impl Daemon {
         &mut self,
         wanted: SwitchConfig,
         mut sent: Option<OwnedFd>,
-        mut go_on: impl FnMut() -> Result<(), CliError>,
-    ) -> Result<Report, CliError> {
+        mut go_on: impl FnMut() -> Result<(), Error>,
+    ) -> Result<Report, Error> {
         let mut done = Vec::new();
         let mut report = Report::default();
         for step in plan(&self.config, &wanted)? {
@@ -56,7 +56,7 @@ impl Daemon {
         step: Step,
         sent: &mut Option<OwnedFd>,
         report: &mut Report,
-    ) -> Result<Done, CliError> {
+    ) -> Result<Done, Error> {
         let mut done = Done { step, aside: None, statics: Vec::new() };
         match &done.step {
             Step::Attach(port) => {
@@ -85,7 +85,7 @@ impl Daemon {
     }
 
     /// Undoes steps in reverse; the error that made it necessary.
-    fn undo(&mut self, done: Vec<Done>, error: CliError) -> CliError {
+    fn undo(&mut self, done: Vec<Done>, error: Error) -> Error {
         let mut lost = None;
         for Done { step, aside, statics } in done.into_iter().rev() {
             let before = step.port().and_then(|name| self.config.port(&name).cloned());

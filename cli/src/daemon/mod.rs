@@ -33,7 +33,7 @@ use crate::control::api::{Changed, Reply};
 use crate::control::change::{Action, Change, Thing};
 use crate::control::client::dies;
 use crate::control::rundir::{self, RunDir};
-use crate::error::CliError;
+use crate::error::Error;
 
 pub use requests::leftovers;
 
@@ -91,10 +91,10 @@ impl Daemon {
         name: &str,
         config: &SwitchConfig,
         is_wanted: impl Fn() -> bool,
-    ) -> Result<Daemon, CliError> {
+    ) -> Result<Daemon, Error> {
         let dir = RunDir::of(name);
         dir.check_socket()?;
-        let signals = Signals::catch().map_err(|error| CliError::io("signals", &error))?;
+        let signals = Signals::catch().map_err(|error| Error::io("signals", &error))?;
         let signals = Rc::new(signals);
         descriptors::raise_limit();
         let mut journal = open_journal(&dir)?;
@@ -135,8 +135,8 @@ impl Daemon {
         journal: Journal,
         config: &SwitchConfig,
         signals: &Rc<Signals>,
-    ) -> Result<Daemon, CliError> {
-        let failed = |what: &'static str| move |error: std::io::Error| CliError::io(what, &error);
+    ) -> Result<Daemon, Error> {
+        let failed = |what: &'static str| move |error: std::io::Error| Error::io(what, &error);
         dir.write_pid()?;
         let log = Log::open(&dir.log())?;
         let poll = Poll::new().map_err(failed("the control loop"))?;
@@ -324,7 +324,7 @@ impl Daemon {
     }
 }
 
-fn open_journal(dir: &RunDir) -> Result<Journal, CliError> {
+fn open_journal(dir: &RunDir) -> Result<Journal, Error> {
     let open = || Journal::open(&rundir::parent(), dir.name());
     // One of this name that was just killed may still be on its way out.
     let opened = open().or_else(|error| if dies(dir) { open() } else { Err(error) });
@@ -342,7 +342,7 @@ fn open_journal(dir: &RunDir) -> Result<Journal, CliError> {
 }
 
 /// The error of a start that was ended from outside.
-pub fn told_to_stop(name: &str) -> CliError {
-    CliError::failed(format!("switch {name}"), "it was told to stop before every port forwarded")
+pub fn told_to_stop(name: &str) -> Error {
+    Error::failed(format!("switch {name}"), "it was told to stop before every port forwarded")
         .hint("what it had made is removed again")
 }

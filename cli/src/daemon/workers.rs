@@ -15,7 +15,7 @@ use rustix::thread::{CpuSet, sched_getaffinity};
 use switch_core::{PortId, Worker};
 
 use crate::config;
-use crate::error::CliError;
+use crate::error::Error;
 
 /// The most workers the program chooses by itself.
 const MOST_CHOSEN: usize = 4;
@@ -51,7 +51,7 @@ pub(super) fn cpus(wanted: &config::Workers) -> Vec<Option<usize>> {
 ///
 /// # Errors
 /// Exit 2, naming the first that it may not use.
-pub fn check_cpus(wanted: &config::Workers, place: &str) -> Result<(), CliError> {
+pub fn check_cpus(wanted: &config::Workers, place: &str) -> Result<(), Error> {
     let (config::Workers::Cpus(wanted), Ok(usable)) = (wanted, sched_getaffinity(None)) else {
         return Ok(());
     };
@@ -59,7 +59,7 @@ pub fn check_cpus(wanted: &config::Workers, place: &str) -> Result<(), CliError>
     let Some(cpu) = wanted.iter().find(|cpu| !may(cpu)) else { return Ok(()) };
     let all: Vec<_> = (0..CpuSet::MAX_CPU).filter(may).collect();
     let why = format!("workers names CPU {cpu}, which this process can't use");
-    Err(CliError::usage(place, why).hint(format!("it can use {}", ranges(&all))))
+    Err(Error::usage(place, why).hint(format!("it can use {}", ranges(&all))))
 }
 
 /// Rising numbers in the words of `workers`, like `0-3,6`.
@@ -99,7 +99,7 @@ impl Workers {
         clock: Instant,
         gone: &Sender<PortId>,
         waker: &Arc<Waker>,
-    ) -> Result<Workers, CliError> {
+    ) -> Result<Workers, Error> {
         let engine = engine(wanted);
         let start = |(worker, &cpu): (Worker, &Option<usize>)| {
             let (gone, waker) = (gone.clone(), Arc::clone(waker));
@@ -139,7 +139,7 @@ impl Workers {
     ///
     /// # Errors
     /// When the process or the kernel takes no more descriptors; no worker has the port then.
-    pub(super) fn add(&self, id: PortId, queues: Vec<Queue>) -> Result<(), CliError> {
+    pub(super) fn add(&self, id: PortId, queues: Vec<Queue>) -> Result<(), Error> {
         let shares = share_out(id, queues, self.runners.len())?;
         let mut given = self.runners.iter().zip(shares);
         given

@@ -14,7 +14,7 @@ use text::Paint;
 
 use crate::args::Global;
 use crate::control::api::Changed;
-use crate::error::CliError;
+use crate::error::Error;
 
 pub use explain::explanation;
 pub use frame::frame_line;
@@ -30,7 +30,7 @@ pub fn show<T: Serialize>(
     global: &Global,
     document: &T,
     text: impl FnOnce(Paint) -> String,
-) -> Result<(), CliError> {
+) -> Result<(), Error> {
     match put(global, document, text) {
         Err(error) if error.kind() != io::ErrorKind::BrokenPipe => Err(refused(&error)),
         _ => Ok(()),
@@ -63,7 +63,7 @@ pub fn put<T: Serialize>(
 ///
 /// # Errors
 /// When standard output can't be written; what it reports is done all the same.
-pub fn changed(global: &Global, changed: &Changed) -> Result<(), CliError> {
+pub fn changed(global: &Global, changed: &Changed) -> Result<(), Error> {
     if global.quiet && !global.json {
         return Ok(());
     }
@@ -95,6 +95,6 @@ pub fn note(global: &Global, text: &str) {
 }
 
 /// Standard output can't be written.
-pub fn refused(error: &io::Error) -> CliError {
-    CliError::failed("standard output", describe(error))
+pub fn refused(error: &io::Error) -> Error {
+    Error::failed("standard output", describe(error))
 }

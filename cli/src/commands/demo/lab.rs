@@ -9,7 +9,7 @@ use io_backends::lab::Netns;
 
 use crate::commands::subprocess;
 use crate::control::rundir::{self, RunDir};
-use crate::error::CliError;
+use crate::error::Error;
 
 /// What failures are about.
 const DEMO: &str = "demo";
@@ -35,7 +35,7 @@ pub(super) struct Lab {
 
 impl Lab {
     /// Starts the switch with its two hosts, under names that no other demo has.
-    pub(super) fn build(stop: &Arc<AtomicBool>) -> Result<Lab, CliError> {
+    pub(super) fn build(stop: &Arc<AtomicBool>) -> Result<Lab, Error> {
         let process = std::process::id();
         let switch = format!("netloom-demo-{process}");
         let host = |port: &str, last| Host {
@@ -64,12 +64,12 @@ impl Lab {
     }
 
     /// Fails when the user has interrupted.
-    pub(super) fn check(&self) -> Result<(), CliError> {
+    pub(super) fn check(&self) -> Result<(), Error> {
         subprocess::interrupted(DEMO, &self.stop)
     }
 
     /// Takes everything away.
-    pub(super) fn remove(mut self) -> Result<(), CliError> {
+    pub(super) fn remove(mut self) -> Result<(), Error> {
         self.removed = true;
         subprocess::take_down(DEMO, &rundir::parent(), &self.switch, PATIENCE)
     }

@@ -19,7 +19,7 @@ use crate::commands::subprocess;
 use crate::config::parse_frame;
 use crate::control::api::{ExplainDoc, FdbRow, PortRow, Request, StatsDoc};
 use crate::control::client::Client;
-use crate::error::CliError;
+use crate::error::Error;
 use crate::output;
 
 use lab::Lab;
@@ -48,7 +48,7 @@ struct Report {
 ///
 /// # Errors
 /// Exit 4 without the privileges, 1 when anything fails or no traffic flows.
-pub(super) fn run(global: &Global) -> Result<(), CliError> {
+pub(super) fn run(global: &Global) -> Result<(), Error> {
     let began = Instant::now();
     subprocess::needs(
         "demo",
@@ -72,13 +72,13 @@ pub(super) fn run(global: &Global) -> Result<(), CliError> {
     Ok(())
 }
 
-fn tell(story: &Story, lab: &Lab, began: Instant) -> Result<Report, CliError> {
+fn tell(story: &Story, lab: &Lab, began: Instant) -> Result<Report, Error> {
     story.made(lab, began.elapsed());
 
     let ping = ping::run(lab)?;
     story.pinged(lab, &ping);
     if ping.received == 0 {
-        return Err(CliError::failed("ping", "no reply came back"));
+        return Err(Error::failed("ping", "no reply came back"));
     }
     let tcp = transfer::run(lab)?;
     story.transferred(lab, &tcp);
@@ -98,11 +98,11 @@ fn tell(story: &Story, lab: &Lab, began: Instant) -> Result<Report, CliError> {
 }
 
 /// An IPv4-typed frame from one port's netdev to the other's.
-fn frame_between(ports: &[PortRow], from: &str, to: &str) -> Result<Vec<u8>, CliError> {
+fn frame_between(ports: &[PortRow], from: &str, to: &str) -> Result<Vec<u8>, Error> {
     let mac = |name: &str| {
         let row = ports.iter().find(|port| port.name == name);
         row.and_then(|row| row.mac.as_deref())
-            .ok_or_else(|| CliError::failed(format!("port {name}"), "its netdev has no address"))
+            .ok_or_else(|| Error::failed(format!("port {name}"), "its netdev has no address"))
     };
     parse_frame(&format!("dst={} src={} type=0x0800", mac(to)?, mac(from)?))
 }

@@ -7,7 +7,7 @@ use rustix::io::Errno;
 use serde::Serialize;
 
 use super::lab::Lab;
-use crate::error::CliError;
+use crate::error::Error;
 use io_backends::lab::Echo;
 
 const COUNT: u16 = 10;
@@ -24,7 +24,7 @@ pub(super) struct Pings {
 }
 
 /// Pings from the first host to the second.
-pub(super) fn run(lab: &Lab) -> Result<Pings, CliError> {
+pub(super) fn run(lab: &Lab) -> Result<Pings, Error> {
     let [from, to] = &lab.hosts;
     let outcome = in_netns(&from.netns, || {
         let mut echo = Echo::open(to.address, PATIENCE).map_err(broken)?;
@@ -33,13 +33,13 @@ pub(super) fn run(lab: &Lab) -> Result<Pings, CliError> {
             lab.check()?;
             rtts.push(echo.round_trip().map_err(broken)?);
         }
-        Ok::<_, CliError>(rtts)
+        Ok::<_, Error>(rtts)
     })?;
     let rtts: Vec<_> = outcome?.iter().map(|rtt| rtt.map(|rtt| rtt.as_secs_f64())).collect();
     let received = rtts.iter().flatten().count() as u16;
     Ok(Pings { sent: COUNT, received, rtts })
 }
 
-fn broken(errno: Errno) -> CliError {
-    io_backends::Error::system("ping", &errno.into(), "a group in net.ipv4.ping_group_range")
+fn broken(errno: Errno) -> Error {
+    Error::system("ping", &errno.into(), "a group in net.ipv4.ping_group_range")
 }

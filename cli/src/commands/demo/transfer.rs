@@ -11,7 +11,7 @@ use io_backends::lab::netns::in_netns;
 use serde::Serialize;
 
 use super::lab::Lab;
-use crate::error::CliError;
+use crate::error::Error;
 
 /// How long it sends.
 const LENGTH: Duration = Duration::from_millis(1500);
@@ -32,7 +32,7 @@ pub(super) struct Transfer {
 }
 
 /// Sends from the first host to the second.
-pub(super) fn run(lab: &Lab) -> Result<Transfer, CliError> {
+pub(super) fn run(lab: &Lab) -> Result<Transfer, Error> {
     let [from, to] = &lab.hosts;
     let (tell, told) = channel();
     thread::scope(|scope| {
@@ -52,19 +52,19 @@ pub(super) fn run(lab: &Lab) -> Result<Transfer, CliError> {
         let sent = sent?.map_err(|error| broken(&error))?;
         if bytes != sent || bytes == 0 {
             let why = format!("{sent} bytes were sent and {bytes} received");
-            return Err(CliError::failed("TCP transfer", why));
+            return Err(Error::failed("TCP transfer", why));
         }
         let seconds = taken.as_secs_f64();
         Ok(Transfer { bytes, seconds, gbps: bytes as f64 * 8.0 / seconds.max(1e-9) / 1e9 })
     })
 }
 
-fn broken(error: &io::Error) -> CliError {
+fn broken(error: &io::Error) -> Error {
     let why = match error.kind() {
         io::ErrorKind::TimedOut | io::ErrorKind::WouldBlock => "nothing came through".to_owned(),
         _ => describe(error),
     };
-    CliError::failed("TCP transfer", why)
+    Error::failed("TCP transfer", why)
 }
 
 /// Writes for a while; how many bytes.

@@ -159,7 +159,7 @@ fn what_is_made_at_start_is_refused_by_name() {
         engine: crate::config::Engine::Epoll,
         ..SwitchConfig::default()
     };
-    let error = CliError::from(plan(&now, &wanted).unwrap_err());
+    let error = Error::from(plan(&now, &wanted).unwrap_err());
     assert_eq!((error.kind.exit(), &*error.what), (1, "name, fdb-capacity, workers and engine"));
     // A configuration without a name is anybody's.
     let wanted = SwitchConfig { name: None, ..now.clone() };

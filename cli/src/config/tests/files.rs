@@ -11,7 +11,7 @@ use switch_core::{Tpid, Vid, VlanMode};
 
 use super::*;
 
-fn file(text: &str) -> Result<SwitchConfig, CliError> {
+fn file(text: &str) -> Result<SwitchConfig, Error> {
     parse_file(Path::new("lab.toml"), text)
 }
 

@@ -261,7 +261,7 @@ fn mistakes_in_the_keys() {
 }
 
 /// What the words make of a port's rules.
-fn set(rules: &PortRules, words: &str) -> Result<PortRules, CliError> {
+fn set(rules: &PortRules, words: &str) -> Result<PortRules, Error> {
     parse_settings(&words.split(' ').map(str::to_owned).collect::<Vec<_>>(), rules)
 }
 

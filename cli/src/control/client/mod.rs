@@ -19,7 +19,7 @@ use serde::de::DeserializeOwned;
 
 use crate::control::api::{FdbRow, Hello, LONGEST_LINE, Request, VERSION};
 use crate::control::rundir::{RunDir, State};
-use crate::error::CliError;
+use crate::error::Error;
 
 /// How long a switch may be silent before an answer; making a port of many queues takes a
 /// second, and one that takes thousands away gives signs of life meanwhile.
@@ -46,7 +46,7 @@ impl Client {
     /// # Errors
     /// Exit 3 when no process serves its socket, 4 when the socket is not for this
     /// user, 1 when it speaks another protocol or does not answer.
-    pub fn connect(dir: &RunDir) -> Result<Client, CliError> {
+    pub fn connect(dir: &RunDir) -> Result<Client, Error> {
         Client::connect_within(dir, PATIENCE)
     }
 
@@ -54,14 +54,14 @@ impl Client {
     ///
     /// # Errors
     /// As [`Client::connect`].
-    pub fn connect_within(dir: &RunDir, patience: Duration) -> Result<Client, CliError> {
+    pub fn connect_within(dir: &RunDir, patience: Duration) -> Result<Client, Error> {
         dir.check_socket()?;
         let stream = open(dir, patience).map_err(|error| unreachable_socket(dir, &error))?;
         Client::over(stream, dir.name())
     }
 
     /// Agrees on the protocol over an open connection.
-    fn over(stream: UnixStream, name: &str) -> Result<Client, CliError> {
+    fn over(stream: UnixStream, name: &str) -> Result<Client, Error> {
         let what = format!("switch {name}");
         let mut client = Client { what, name: name.into(), stream: BufReader::new(stream) };
         client.send(&Hello { netloom: VERSION }, None)?;
@@ -83,7 +83,7 @@ impl Client {
     ///
     /// # Errors
     /// What the switch says, or exit 1 when it does not answer.
-    pub fn ask<T: DeserializeOwned>(&mut self, request: &Request) -> Result<T, CliError> {
+    pub fn ask<T: DeserializeOwned>(&mut self, request: &Request) -> Result<T, Error> {
         self.ask_with(request, None)
     }
 
@@ -95,7 +95,7 @@ impl Client {
         &mut self,
         request: &Request,
         descriptor: Option<BorrowedFd<'_>>,
-    ) -> Result<T, CliError> {
+    ) -> Result<T, Error> {
         self.send(request, descriptor)?;
         let line = self.line()?;
         match serde_json::from_slice(&line) {
@@ -111,7 +111,7 @@ impl Client {
     ///
     /// # Errors
     /// As [`Client::ask`].
-    pub fn fdb(&mut self) -> Result<Vec<FdbRow>, CliError> {
+    pub fn fdb(&mut self) -> Result<Vec<FdbRow>, Error> {
         let mut rows: Vec<FdbRow> = self.ask(&Request::Fdb {})?;
         rows.sort_unstable_by(|a, b| (a.vid, &a.mac).cmp(&(b.vid, &b.mac)));
         Ok(rows)
@@ -121,7 +121,7 @@ impl Client {
         &mut self,
         message: &impl serde::Serialize,
         descriptor: Option<BorrowedFd<'_>>,
-    ) -> Result<(), CliError> {
+    ) -> Result<(), Error> {
         let mut line = serde_json::to_vec(message)
             .map_err(|error| self.failed(format!("a request that can't be told: {error}")))?;
         line.push(b'\n');
@@ -135,7 +135,7 @@ impl Client {
 
     /// The next line. Each byte of it may take the whole patience: blanks, which mean nothing in
     /// JSON, come before an answer that takes long.
-    fn line(&mut self) -> Result<Vec<u8>, CliError> {
+    fn line(&mut self) -> Result<Vec<u8>, Error> {
         let mut line = Vec::new();
         let mut limited = self.stream.by_ref().take(LONGEST_LINE as u64);
         limited.read_until(b'\n', &mut line).map_err(|error| self.lost(&error))?;
@@ -145,12 +145,12 @@ impl Client {
         }
     }
 
-    fn failed(&self, why: impl Into<String>) -> CliError {
-        CliError::failed(&self.what, why)
+    fn failed(&self, why: impl Into<String>) -> Error {
+        Error::failed(&self.what, why)
     }
 
     /// The conversation has broken off.
-    fn lost(&self, error: &io::Error) -> CliError {
+    fn lost(&self, error: &io::Error) -> Error {
         match error.kind() {
             io::ErrorKind::WouldBlock | io::ErrorKind::TimedOut => self
                 .failed("it does not answer")
@@ -198,7 +198,7 @@ fn is_exiting(pid: u32) -> bool {
 #[serde(rename_all = "snake_case")]
 enum Answer<T> {
     Done(T),
-    Failed(CliError),
+    Failed(Error),
 }
 
 fn open(dir: &RunDir, patience: Duration) -> io::Result<UnixStream> {
@@ -224,23 +224,23 @@ fn send_with(stream: &UnixStream, line: &[u8], descriptor: BorrowedFd<'_>) -> io
 }
 
 /// Why the socket in `dir` can't be reached.
-fn unreachable_socket(dir: &RunDir, error: &io::Error) -> CliError {
+fn unreachable_socket(dir: &RunDir, error: &io::Error) -> Error {
     let (what, name) = (format!("switch {}", dir.name()), dir.name());
     let socket = dir.socket().display().to_string();
     match error.kind() {
         io::ErrorKind::PermissionDenied => {
-            CliError::new(ErrorKind::Privilege, socket, "needs permission to read and write it")
+            Error::new(ErrorKind::Privilege, socket, "needs permission to read and write it")
                 .hint("run it as the switch's user or as root")
         }
         io::ErrorKind::ConnectionRefused | io::ErrorKind::NotFound => {
-            CliError::unknown(what, "nobody serves its control socket")
+            Error::unknown(what, "nobody serves its control socket")
                 .hint(format!("if it was killed, `netloom down {name}` removes what it left"))
         }
         io::ErrorKind::WouldBlock | io::ErrorKind::TimedOut => {
-            CliError::failed(what, "it does not answer")
+            Error::failed(what, "it does not answer")
                 .hint(format!("if it hangs, kill it and run: netloom down {name}"))
         }
-        _ => CliError::failed(socket, describe(error)),
+        _ => Error::failed(socket, describe(error)),
     }
 }
 

@@ -10,7 +10,7 @@ use crate::control::api::{Changed, Reply};
 use crate::control::change::{Action, Change, Thing};
 
 /// A client whose switch says each of these lines after having read one.
-fn client(lines: &[&str]) -> (Result<Client, CliError>, thread::JoinHandle<Vec<String>>) {
+fn client(lines: &[&str]) -> (Result<Client, Error>, thread::JoinHandle<Vec<String>>) {
     let (ours, theirs) = UnixStream::pair().unwrap();
     ours.set_read_timeout(Some(Duration::from_secs(10))).unwrap();
     let lines: Vec<String> = lines.iter().map(ToString::to_string).collect();
@@ -41,7 +41,7 @@ fn a_question_and_its_answer() {
 #[test]
 fn what_the_switch_says_is_the_error() {
     let failure =
-        CliError::unknown("port x", "there is no such port").hint("`netloom port ls` lists them");
+        Error::unknown("port x", "there is no such port").hint("`netloom port ls` lists them");
     let line = serde_json::to_string(&Reply::Failed(failure.clone())).unwrap() + "\n";
     let (client, _switch) = client(&[HELLO, &line]);
     let error = client.unwrap().ask::<Value>(&Request::Ports {}).unwrap_err();

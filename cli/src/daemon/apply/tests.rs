@@ -251,8 +251,8 @@ const REFUSED: [&str; 4] = [
     "z=tap:tz,netns=nz,gateway=10.9.9.9",
 ];
 
-fn refused() -> CliError {
-    CliError::failed("the test", "refuses")
+fn refused() -> Error {
+    Error::failed("the test", "refuses")
 }
 
 fn try_out(

@@ -7,7 +7,7 @@ mod repeats;
 use std::path::Path;
 use std::time::{Instant, SystemTime};
 
-use crate::error::CliError;
+use crate::error::Error;
 
 use file::LogFile;
 use repeats::Repeats;
@@ -22,9 +22,9 @@ pub(super) struct Log {
 }
 
 impl Log {
-    pub(super) fn open(path: &Path) -> Result<Log, CliError> {
-        let file = LogFile::open(path)
-            .map_err(|error| CliError::io(path.display().to_string(), &error))?;
+    pub(super) fn open(path: &Path) -> Result<Log, Error> {
+        let file =
+            LogFile::open(path).map_err(|error| Error::io(path.display().to_string(), &error))?;
         Ok(Log { file, repeats: Repeats::default() })
     }
 

@@ -7,7 +7,7 @@ use io_backends::ports::{Return, place_exists};
 use super::{Device, Lost, PortLife};
 use crate::config::PortConfig;
 use crate::daemon::Daemon;
-use crate::error::CliError;
+use crate::error::Error;
 
 /// The first wait before a lost port is made again.
 const FIRST_WAIT: Duration = Duration::from_millis(100);
@@ -50,7 +50,7 @@ impl Daemon {
     }
 
     /// Notes that a port's device could not be brought back.
-    pub(super) fn give_up_for_now(&mut self, port: &PortConfig, error: &CliError) {
+    pub(super) fn give_up_for_now(&mut self, port: &PortConfig, error: &Error) {
         let Some(life) = self.lives.get_mut(&port.name) else { return };
         self.log.line(&format!("port {}: fault: {}", port.name, error.why));
         life.device = Device::Lost(Lost {
@@ -80,8 +80,8 @@ impl Daemon {
         }
     }
 
-    fn heal_one(&mut self, name: &str) -> Result<(), CliError> {
-        let gone = || CliError::unknown(format!("port {name}"), "there is none");
+    fn heal_one(&mut self, name: &str) -> Result<(), Error> {
+        let gone = || Error::unknown(format!("port {name}"), "there is none");
         let mut port = self.config.port(name).cloned().ok_or_else(gone)?;
         if let (Return::WithItsAddress, Some(Device::Lost(lost))) =
             (port.attachment.kind.returns(), self.lives.get(name).map(|life| &life.device))
@@ -89,12 +89,12 @@ impl Daemon {
             port.attachment.mac = lost.mac.or(port.attachment.mac);
         }
         if !place_exists(&port.attachment) {
-            return Err(CliError::failed(name, "its namespace is gone"));
+            return Err(Error::failed(name, "its namespace is gone"));
         }
         self.attach(&port, None)
     }
 
-    fn postpone(&mut self, name: &str, error: &CliError) {
+    fn postpone(&mut self, name: &str, error: &Error) {
         let Some(life) = self.lives.get_mut(name) else { return };
         if let Device::Lost(lost) = &mut life.device {
             lost.why.clone_from(&error.why);

@@ -18,7 +18,7 @@ use switch_core::port::DeviceState;
 use super::{Device, Lost, Netdev, Open, PortLife};
 use crate::config::PortConfig;
 use crate::daemon::Daemon;
-use crate::error::CliError;
+use crate::error::Error;
 
 /// What is kept of a port's device that is taken away, so that it can come back as it was.
 pub(in crate::daemon) enum Aside {
@@ -40,7 +40,7 @@ impl Daemon {
         &mut self,
         port: &PortConfig,
         sent: Option<OwnedFd>,
-    ) -> Result<(), CliError> {
+    ) -> Result<(), Error> {
         let mark = self.journal.mark();
         let others = self.lives.keys().filter(|name| **name != port.name).count();
         let most = self.workers.queues(others);
@@ -52,7 +52,7 @@ impl Daemon {
     }
 
     /// Puts an open device into service; on an error its queues are closed.
-    fn open(&mut self, port: &PortConfig, made: Attached) -> Result<(), CliError> {
+    fn open(&mut self, port: &PortConfig, made: Attached) -> Result<(), Error> {
         let Attached { queues, guard, takes, netdev } = made;
         let _others_need_some = descriptors::leave_some();
         let count = queues.len() as u16;
@@ -77,18 +77,14 @@ impl Daemon {
     }
 
     /// Lets the workers read a port's queues; a new port gets its number. Nothing is sent to it yet.
-    fn give_to_workers(
-        &mut self,
-        port: &PortConfig,
-        queues: Vec<Queue>,
-    ) -> Result<PortId, CliError> {
+    fn give_to_workers(&mut self, port: &PortConfig, queues: Vec<Queue>) -> Result<PortId, Error> {
         if let Some(life) = self.lives.get(&port.name) {
             return self.workers.add(life.id, queues).map(|()| life.id);
         }
         let silent = DeviceState { up: false, mtu: 0, takes: Takes::NOTHING };
         let id = self.switch.add_port(&port.name, port.rules.clone(), silent).map_err(|_| {
             let why = "a switch has at most 4096 ports, with those that a change takes away";
-            CliError::failed(format!("port {}", port.name), why)
+            Error::failed(format!("port {}", port.name), why)
         })?;
         self.workers.add(id, queues).map(|()| id).inspect_err(|_| {
             self.switch.remove_port(id);
@@ -122,7 +118,7 @@ impl Daemon {
         &mut self,
         port: &PortConfig,
         aside: Aside,
-    ) -> Result<(), CliError> {
+    ) -> Result<(), Error> {
         let back = match aside {
             Aside::Lost(lost) => {
                 if let Some(life) = self.lives.get_mut(&port.name) {

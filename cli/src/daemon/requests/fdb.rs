@@ -11,7 +11,7 @@ use super::{Answer, Answered};
 use crate::control::api::Changed;
 use crate::control::change::{Action, Change, Thing};
 use crate::daemon::Daemon;
-use crate::error::CliError;
+use crate::error::Error;
 
 impl Daemon {
     pub(super) fn fdb_add(&mut self, mac: &str, port: &str, vid: Option<u16>) -> Answered {
@@ -25,7 +25,7 @@ impl Daemon {
             return Ok(Answer::Changed(Changed { changed: Vec::new(), hints }));
         }
         self.switch.add_static(mac, vid, id).map_err(|_| {
-            CliError::failed(format!("FDB entry {mac}"), "the table is full of static entries")
+            Error::failed(format!("FDB entry {mac}"), "the table is full of static entries")
                 .hint("a larger fdb-capacity in [switch] makes room")
         })?;
         let was_put = before.is_some_and(|entry| entry.is_static);
@@ -52,7 +52,7 @@ impl Daemon {
         let gone = gone.into_inner();
         if gone.is_empty() {
             let place = vid.map_or(String::new(), |vid| format!(" in VLAN {vid}"));
-            return Err(CliError::unknown(format!("FDB entry {mac}{place}"), "there is none")
+            return Err(Error::unknown(format!("FDB entry {mac}{place}"), "there is none")
                 .hint("`netloom fdb ls` lists the entries"));
         }
         let removed = |(vid, port): (Vid, PortId)| {
@@ -89,27 +89,27 @@ fn changed(changed: Vec<Change>) -> Answer {
     Answer::Changed(Changed { changed, hints: Vec::new() })
 }
 
-fn unicast(mac: &str) -> Result<Mac, CliError> {
-    let parsed: Mac = mac.parse().map_err(|error| CliError::usage(mac, format!("{error}")))?;
+fn unicast(mac: &str) -> Result<Mac, Error> {
+    let parsed: Mac = mac.parse().map_err(|error| Error::usage(mac, format!("{error}")))?;
     if parsed.is_group() || parsed.is_zero() {
-        return Err(CliError::usage(mac, "an FDB entry has a unicast address, not all zero"));
+        return Err(Error::usage(mac, "an FDB entry has a unicast address, not all zero"));
     }
     Ok(parsed)
 }
 
-fn any_vid(vid: u16) -> Result<Vid, CliError> {
-    Vid::new(vid).ok_or_else(|| CliError::usage(format!("VID {vid}"), "a VID is 0 to 4094"))
+fn any_vid(vid: u16) -> Result<Vid, Error> {
+    Vid::new(vid).ok_or_else(|| Error::usage(format!("VID {vid}"), "a VID is 0 to 4094"))
 }
 
 /// The VLAN of a static entry: the one named, else the port's own.
-fn entry_vid(port: &PortTable, vid: Option<u16>) -> Result<Vid, CliError> {
+fn entry_vid(port: &PortTable, vid: Option<u16>) -> Result<Vid, Error> {
     let what = || format!("port {}", port.name);
     match vid.map(any_vid).transpose()? {
         None => port.rules.vlan.pvid().ok_or_else(|| {
-            CliError::usage(what(), "a trunk without native VLAN has no VLAN of its own")
+            Error::usage(what(), "a trunk without native VLAN has no VLAN of its own")
                 .hint("say which with --vlan VID")
         }),
         Some(vid) if port.rules.vlan.is_member(vid) => Ok(vid),
-        Some(vid) => Err(CliError::usage(what(), format!("is not a member of VLAN {vid}"))),
+        Some(vid) => Err(Error::usage(what(), format!("is not a member of VLAN {vid}"))),
     }
 }

@@ -20,7 +20,7 @@ use super::Daemon;
 use super::socket::Rows;
 use crate::control::api::{Changed, Request, SwitchRow};
 use crate::control::change::{Action, Change, Thing};
-use crate::error::CliError;
+use crate::error::Error;
 
 /// What a request leads to.
 pub(super) enum Answer {
@@ -34,7 +34,7 @@ pub(super) enum Answer {
     Stop,
 }
 
-type Answered = Result<Answer, CliError>;
+type Answered = Result<Answer, Error>;
 
 impl Daemon {
     /// Does what a request asks for. Where it fails, nothing has changed.
@@ -68,9 +68,9 @@ impl Daemon {
         }
     }
 
-    fn port(&self, name: &str) -> Result<&PortTable, CliError> {
+    fn port(&self, name: &str) -> Result<&PortTable, Error> {
         self.switch.port_named(name).ok_or_else(|| {
-            CliError::unknown(format!("port {name}"), format!("switch {} has none", self.name()))
+            Error::unknown(format!("port {name}"), format!("switch {} has none", self.name()))
                 .hint("`netloom port ls` lists the ports")
         })
     }
@@ -102,8 +102,7 @@ impl Daemon {
         let tables = self.switch.tables();
         let fdb = self.switch.fdb();
         let answer = explain(&tables, fdb, self.now(), ingress, &Frame::from_bytes(&bytes));
-        let answer =
-            answer.ok_or_else(|| CliError::unknown(format!("port {port}"), "it is gone"))?;
+        let answer = answer.ok_or_else(|| Error::unknown(format!("port {port}"), "it is gone"))?;
         document(&documents::explain(answer))
     }
 }
@@ -131,11 +130,11 @@ pub fn leftovers(report: &Report) -> Vec<String> {
 fn document(document: &impl Serialize) -> Answered {
     serde_json::to_value(document)
         .map(Answer::Document)
-        .map_err(|error| CliError::failed("the answer", error.to_string()))
+        .map_err(|error| Error::failed("the answer", error.to_string()))
 }
 
-fn bytes_of(hex: &str) -> Result<Vec<u8>, CliError> {
-    let bad = || CliError::usage("FRAME", "is not a string of hexadecimal bytes");
+fn bytes_of(hex: &str) -> Result<Vec<u8>, Error> {
+    let bad = || Error::usage("FRAME", "is not a string of hexadecimal bytes");
     if !hex.len().is_multiple_of(2) || !hex.is_ascii() || hex.len() / 2 > MAX_FRAME {
         return Err(bad());
     }

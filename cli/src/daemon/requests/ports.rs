@@ -6,7 +6,7 @@ use super::{Answer, Answered, hints, leftovers};
 use crate::config::{SwitchConfig, changes, parse_settings, parse_spec, with_port};
 use crate::control::api::Changed;
 use crate::daemon::Daemon;
-use crate::error::CliError;
+use crate::error::Error;
 
 impl Daemon {
     pub(super) fn port_add(&mut self, spec: &str, sent: Option<OwnedFd>) -> Answered {
@@ -15,7 +15,7 @@ impl Daemon {
         let what = format!("port {}", port.name);
         let wanted = with_port(&self.config, port)?;
         if is_given && sent.is_none() {
-            return Err(CliError::failed(what, "no descriptor came with the request").hint(
+            return Err(Error::failed(what, "no descriptor came with the request").hint(
                 "`netloom port add` sends the one it inherited; other programs use SCM_RIGHTS",
             ));
         }

@@ -11,7 +11,7 @@ use rustix::net::{RecvAncillaryBuffer, RecvAncillaryMessage, RecvFlags, ReturnFl
 use super::outgoing::{Outgoing, Rows, Sent};
 use crate::control::api::{Hello, Reply, Request, VERSION};
 use crate::control::incoming::{Heard, Incoming};
-use crate::error::CliError;
+use crate::error::Error;
 
 /// A conversation with a client. While answers wait for it to read them, it is not read either.
 pub(super) struct Conversation {
@@ -168,7 +168,7 @@ impl Conversation {
         if !self.incoming.is_greeted() {
             self.outgoing.queue(&Hello { netloom: VERSION });
         }
-        let failure = CliError::failed("control socket", why);
+        let failure = Error::failed("control socket", why);
         self.outgoing.queue(&Reply::Failed(failure));
         self.descriptor = None;
         self.ends = true;

@@ -25,7 +25,7 @@ use rustix::io::{Errno, fcntl_dupfd_cloexec};
 use rustix::process::{Resource, getrlimit};
 
 use crate::control::api::{Reply, Request};
-use crate::error::CliError;
+use crate::error::Error;
 
 pub(super) use outgoing::Rows;
 pub(super) use patience::Patience;
@@ -87,13 +87,9 @@ enum Arrivals {
 impl Server {
     /// Listens at `path`, in place of a socket nobody serves any more. Clients get tokens above
     /// `listener`'s.
-    pub(super) fn listen(
-        path: &Path,
-        registry: &Registry,
-        token: Token,
-    ) -> Result<Server, CliError> {
+    pub(super) fn listen(path: &Path, registry: &Registry, token: Token) -> Result<Server, Error> {
         let refused = |error: io::Error| {
-            let error = CliError::io(path.display().to_string(), &error);
+            let error = Error::io(path.display().to_string(), &error);
             match error.hint {
                 Some(_) => error,
                 None => error.hint("set NETLOOM_RUN_DIR to a directory that you may write to"),
