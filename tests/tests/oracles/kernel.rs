@@ -1,12 +1,15 @@
 //! The kernel bridge as an oracle, over veths.
 
-use tests::lab::Lab;
+use tests::lab::{Lab, eventually};
 
 use crate::compare::Rig;
 use crate::layout::quiet;
 
 /// Reserved addresses the bridge can be told to relay: -03 … -0F (`group_fwd_mask`).
 const ALL_IT_CAN: &str = "65528";
+
+/// A bridge port's state in which it forwards (`BR_STATE_FORWARDING`).
+const FORWARDING: &str = "3";
 
 /// Starts a bridge of this many ports.
 pub fn bridge(lab: &Lab, ports: usize) -> Rig<'static> {
@@ -20,6 +23,12 @@ pub fn bridge(lab: &Lab, ports: usize) -> Rig<'static> {
         ip(&format!("link add kb{port} type veth peer name in{port}"));
         ip(&format!("link set in{port} master oracle up"));
         ip(&format!("link set kb{port} up"));
+    }
+    // A port forwards when the kernel has seen its carrier, which it looks for when it has time.
+    for port in 0..ports {
+        let file = format!("/sys/class/net/in{port}/brport/state");
+        let state = || lab.run(&["cat", &file]).out;
+        eventually(&format!("in{port} forwards"), state, |state| state.trim() == FORWARDING);
     }
     mask(lab, ALL_IT_CAN);
     Rig::open(lab, "kernel bridge", "kb", ports, || ())
