@@ -45,7 +45,7 @@ impl PortId {
     /// Both parts as one number: in memory they are one, and the hot path
     /// compares them at once.
     #[inline]
-    pub(crate) fn bits(self) -> u32 {
+    pub fn bits(self) -> u32 {
         u32::from(self.number) | u32::from(self.generation) << 16
     }
 

@@ -89,8 +89,12 @@ impl Switch {
         workers: usize,
         seed: Seed,
     ) -> (Switch, Vec<Worker>) {
+        Switch::with_fdb(bridge, Fdb::new(fdb_capacity, bridge.ageing, seed), workers)
+    }
+
+    /// The same with an FDB made before, of the bridge's ageing time.
+    pub fn with_fdb(bridge: BridgeRules, fdb: Fdb, workers: usize) -> (Switch, Vec<Worker>) {
         let tables = Arc::new(ArcSwap::from_pointee(Tables::new(0, bridge, Vec::new())));
-        let fdb = Fdb::new(fdb_capacity, bridge.ageing, seed);
         let shared = Arc::new(Shared { tables, fdb });
         let parts: Vec<_> = (0..workers)
             .map(|_| (Arc::new(WorkerCounters::new()), Arc::new(Crossing::new())))

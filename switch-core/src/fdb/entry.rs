@@ -30,8 +30,10 @@ impl Key {
         Key(mac << 16 | u64::from(vid.get()) << 4 | LIVE)
     }
 
+    /// Its word in a [`Bucket`](super::Bucket): 48 bits of address, 12 of VID, then
+    /// the bits 0001.
     #[inline]
-    pub(super) fn word(self) -> u64 {
+    pub fn word(self) -> u64 {
         self.0
     }
 
@@ -52,7 +54,8 @@ impl Key {
     }
 }
 
-/// Where an address is and when it was last seen there.
+/// Where an address is and when it was last seen there: 32 bits of port id, one
+/// that is set in a static entry, and 31 bits of seconds.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub(super) struct Value(pub(super) u64);
 

@@ -21,7 +21,7 @@ impl Seed {
     }
 
     /// With odd factors, the second word and the fourth: an even one loses what it shifts out.
-    pub(super) fn with_odd_factors(self) -> Seed {
+    pub fn with_odd_factors(self) -> Seed {
         let [a, b, c, d] = self.0;
         Seed([a, b | 1, c, d | 1])
     }

@@ -26,6 +26,7 @@ mod tests;
 
 pub use entry::{Entry, Key};
 pub use hash::{Home, Seed};
+pub use table::{Bucket, WAYS};
 
 use std::sync::atomic::AtomicU64 as Counter;
 
@@ -34,7 +35,7 @@ use crossbeam::utils::CachePadded;
 use entry::Value;
 use evict::Shares;
 use hash::Hash;
-use table::Table;
+use table::{Memory, Table};
 
 use crate::port::PortId;
 use crate::sync::{AtomicU32, Ordering};
@@ -135,13 +136,28 @@ impl Fdb {
     ///
     /// `ageing` is in seconds, 0 for never.
     pub fn new(capacity: u32, ageing: u32, seed: Seed) -> Fdb {
-        let buckets = (u64::from(capacity) * 3 / (2 * table::WAYS as u64)) as u32;
-        // Chance is unkind to small tables: a few buckets more keep them from overflowing.
-        let slack = if buckets < 1024 { 8 } else { 0 };
-        Fdb::with_buckets(capacity, buckets + slack, ageing, seed)
+        Fdb::of(capacity, Memory::own(Fdb::buckets_for(capacity)), ageing, seed)
     }
 
-    fn with_buckets(capacity: u32, buckets: u32, ageing: u32, seed: Seed) -> Fdb {
+    /// The same in memory that is shared with somebody who looks entries up and
+    /// refreshes them by the rules of the `table` module.
+    ///
+    /// # Panics
+    /// When there are not as many buckets as [`Fdb::buckets_for`] says, or fewer than 2.
+    pub fn shared(buckets: &'static [Bucket], capacity: u32, ageing: u32, seed: Seed) -> Fdb {
+        assert!(buckets.len() == Fdb::buckets_for(capacity) as usize && buckets.len() >= 2);
+        Fdb::of(capacity, Memory::Lent(buckets), ageing, seed)
+    }
+
+    /// How many buckets a table for `capacity` entries has.
+    pub fn buckets_for(capacity: u32) -> u32 {
+        let buckets = (u64::from(capacity) * 3 / (2 * WAYS as u64)) as u32;
+        // Chance is unkind to small tables: a few buckets more keep them from overflowing.
+        let slack = if buckets < 1024 { 8 } else { 0 };
+        buckets + slack
+    }
+
+    fn of(capacity: u32, buckets: Memory, ageing: u32, seed: Seed) -> Fdb {
         Fdb {
             table: Table::new(buckets, seed),
             capacity,
@@ -151,6 +167,11 @@ impl Fdb {
             sweep: CachePadded::new(Sweep::new()),
             counts: CachePadded::default(),
         }
+    }
+
+    #[cfg(test)]
+    fn with_buckets(capacity: u32, buckets: u32, ageing: u32, seed: Seed) -> Fdb {
+        Fdb::of(capacity, Memory::own(buckets), ageing, seed)
     }
 
     /// Where `key` may lie. Keys with the same home compete for the same slots.

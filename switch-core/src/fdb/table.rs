@@ -14,6 +14,7 @@
 //! after [`TRIES`] looks and takes the address as unknown, which floods a frame.
 
 use std::hint::black_box;
+use std::ops::Deref;
 
 use crossbeam::utils::CachePadded;
 
@@ -23,7 +24,7 @@ use super::hash::{Hash, Home, Seed};
 use crate::sync::{AtomicU32, AtomicU64, Ordering, fence, relax};
 
 /// Slots in a bucket: key and value words of four fill a cache line.
-pub(super) const WAYS: usize = 4;
+pub const WAYS: usize = 4;
 
 /// Looks a reader takes at a place others are writing.
 #[cfg(not(loom))]
@@ -35,8 +36,10 @@ const TRIES: usize = 2;
 /// of microseconds, where a move takes about one.
 const TURN_TRIES: usize = 256 * TRIES;
 
+/// Four entries' key words, then their value words. One of zeros is empty; any
+/// bits are valid, though not any are an entry.
 #[repr(C, align(64))]
-struct Bucket {
+pub struct Bucket {
     keys: [AtomicU64; WAYS],
     values: [AtomicU64; WAYS],
 }
@@ -45,6 +48,17 @@ struct Bucket {
 const _: () = assert!(size_of::<Bucket>() == 64);
 
 impl Bucket {
+    fn empty() -> Bucket {
+        Bucket {
+            keys: std::array::from_fn(|_| AtomicU64::new(EMPTY)),
+            values: std::array::from_fn(|_| AtomicU64::new(0)),
+        }
+    }
+
+    fn is_empty(&self) -> bool {
+        self.keys.iter().all(|key| key.load(Ordering::Relaxed) == EMPTY)
+    }
+
     /// Reads a word, so that the others are near too.
     #[inline]
     fn touch(&self) -> u64 {
@@ -88,8 +102,35 @@ struct Look {
     is_certain: bool,
 }
 
+/// Where the buckets are. Both kinds are an address and a length, so that which
+/// it is need not be asked when one is read.
+pub(super) enum Memory {
+    Own(Box<[Bucket]>),
+    /// Shared with somebody who reads and refreshes entries too, by the same rules.
+    Lent(&'static [Bucket]),
+}
+
+impl Memory {
+    /// Empty buckets, at least 2.
+    pub(super) fn own(buckets: u32) -> Memory {
+        Memory::Own((0..buckets.max(2)).map(|_| Bucket::empty()).collect())
+    }
+}
+
+impl Deref for Memory {
+    type Target = [Bucket];
+
+    #[inline]
+    fn deref(&self) -> &[Bucket] {
+        match self {
+            Memory::Own(buckets) => buckets,
+            Memory::Lent(buckets) => buckets,
+        }
+    }
+}
+
 pub(super) struct Table {
-    buckets: Box<[Bucket]>,
+    buckets: Memory,
     seed: Seed,
     /// Apart from what every look-up reads, since a full table moves entries often.
     moves: CachePadded<AtomicU32>,
@@ -98,14 +139,11 @@ pub(super) struct Table {
 }
 
 impl Table {
-    /// An empty table of `buckets` buckets, at least 2.
-    pub(super) fn new(buckets: u32, seed: Seed) -> Table {
-        let bucket = || Bucket {
-            keys: std::array::from_fn(|_| AtomicU64::new(EMPTY)),
-            values: std::array::from_fn(|_| AtomicU64::new(0)),
-        };
+    /// A table of these buckets, which are empty.
+    pub(super) fn new(buckets: Memory, seed: Seed) -> Table {
+        debug_assert!(buckets.iter().all(Bucket::is_empty));
         Table {
-            buckets: (0..buckets.max(2)).map(|_| bucket()).collect(),
+            buckets,
             seed: seed.with_odd_factors(),
             moves: CachePadded::new(AtomicU32::new(0)),
             spilled: AtomicU32::new(0),
