@@ -1,7 +1,8 @@
 //! Moves bytes: every file descriptor, netlink message and `unsafe` block of Netloom, but for
 //! the sockets that `measure`, the package beside it, measures with.
 //!
-//! This crate knows no FDB and no VLAN. [`ports::attach`] turns what a user wrote into
+//! This crate knows no FDB and no VLAN, but for [`bpf::lane`], which decides by both in the
+//! kernel. [`ports::attach`] turns what a user wrote into
 //! an open port; the ports' data plane implements [`switch_core::Port`].
 
 pub mod bpf;

@@ -91,7 +91,10 @@ pub(crate) fn attach_tcx(program: impl AsFd, ifindex: u32) -> Result<OwnedFd> {
 }
 
 /// The revision of a netdev's list of programs, which is empty.
-fn vacant_revision(ifindex: u32) -> Result<u64> {
+///
+/// # Errors
+/// EINVAL before Linux 6.6 or without such a netdev, EBUSY where the list is not empty.
+pub(super) fn vacant_revision(ifindex: u32) -> Result<u64> {
     const PROG_QUERY: u32 = 16;
     let mut arguments = QueryArguments {
         netdev: ifindex,

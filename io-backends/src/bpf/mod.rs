@@ -2,7 +2,12 @@
 //! here, loaded and attached by `bpf(2)` (`linux/bpf.h`).
 #![expect(unsafe_code, reason = "bpf(2) has no safe wrapper")]
 
+mod asm;
 pub(crate) mod door;
+pub mod lane;
+mod map;
+#[cfg(test)]
+mod run;
 pub(crate) mod steer;
 mod xdp;
 
@@ -32,6 +37,8 @@ pub enum Width {
     Half = 0x08,
     /// 32 bits.
     Word = 0x00,
+    /// 64 bits.
+    Double = 0x18,
 }
 
 /// What a program is run for (`enum bpf_prog_type`).
@@ -135,7 +142,7 @@ struct LoadArguments {
     count: u32,
     instructions: u64,
     license: u64,
-    /// No log of the verifier is asked for.
+    /// 0 where no log of the verifier is asked for.
     log_level: u32,
     log_size: u32,
     log: u64,
@@ -152,7 +159,7 @@ const LOAD_ATTEMPTS: usize = 5;
 /// EPERM without CAP_BPF (and CAP_NET_ADMIN), EINVAL or EACCES for what its verifier
 /// refuses, EAGAIN when signals kept coming while it worked.
 pub fn load(kind: Kind, program: &[Insn]) -> Result<OwnedFd> {
-    uninterrupted(|| load_once(kind, program))
+    load_with_log(kind, program, &mut [])
 }
 
 /// Repeats what a signal made the kernel give up.
@@ -166,21 +173,28 @@ fn uninterrupted<T>(mut load: impl FnMut() -> Result<T>) -> Result<T> {
     load()
 }
 
-fn load_once(kind: Kind, program: &[Insn]) -> Result<OwnedFd> {
+/// The same; the verifier writes into `log` what it thinks of the program, as
+/// text that ends with a NUL.
+fn load_with_log(kind: Kind, program: &[Insn], log: &mut [u8]) -> Result<OwnedFd> {
+    uninterrupted(|| load_once(kind, program, log))
+}
+
+fn load_once(kind: Kind, program: &[Insn], log: &mut [u8]) -> Result<OwnedFd> {
     const PROG_LOAD: u32 = 5;
     let arguments = LoadArguments {
         kind: kind.number,
         count: program.len() as u32,
         instructions: program.as_ptr() as u64,
         license: c"Dual MIT/GPL".as_ptr() as u64,
-        log_level: 0,
-        log_size: 0,
-        log: 0,
+        log_level: u32::from(!log.is_empty()),
+        log_size: log.len() as u32,
+        log: if log.is_empty() { 0 } else { log.as_mut_ptr() as u64 },
         kernel_version: 0,
         flags: kind.flags,
     };
     // SAFETY: the kernel reads `count` instructions, which `program` holds, and
-    // the text up to its NUL; both live until the call returns.
+    // the text up to its NUL, and writes at most `log_size` bytes to `log`; all
+    // live until the call returns.
     unsafe { call(PROG_LOAD, &arguments) }
 }
 
