@@ -1,7 +1,7 @@
 //! One core's share of the switch: receive a burst, decide, transmit, to completion.
 //!
 //! A turn reads the newest tables once, asks the engine for a burst, and takes
-//! it through a [`Pass`]. It allocates nothing and takes no lock.
+//! it through a `Pass` (`pass.rs`). It allocates nothing and takes no lock.
 
 use std::sync::Arc;
 use std::time::Duration;

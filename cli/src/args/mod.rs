@@ -147,6 +147,9 @@ pub struct Up {
     /// The switch's name [default: the file's, its stem, or netloom0]
     #[arg(long, value_parser = name_arg)]
     pub name: Option<String>,
+    /// Whether known unicast between netdevs goes by the kernel [default: the file's, or auto]
+    #[arg(long, value_name = "MODE", value_parser = ["auto", "off"])]
+    pub lane: Option<String>,
     /// Go on in the background; returns when every port forwards
     #[arg(short, long)]
     pub detach: bool,

@@ -55,6 +55,7 @@ fn every_command_reads() {
             file: Some("lab.toml".into()),
             ports: vec!["a=tap".into(), "b=fd:3".into()],
             name: Some("x".into()),
+            lane: None,
             detach: true,
         })
     );

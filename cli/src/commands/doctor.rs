@@ -4,6 +4,7 @@ use std::fs;
 use std::path::Path;
 
 use io_backends::ErrorKind;
+use io_backends::bpf::lane::Lane;
 use io_backends::host::probe::{self, Finding};
 use rustix::fs::{Access, access};
 use rustix::io::Errno;
@@ -12,6 +13,7 @@ use serde::Serialize;
 
 use crate::args::Global;
 use crate::control::rundir;
+use crate::daemon::lacks;
 use crate::error::Error;
 use crate::output;
 use text::{Align, Paint, Table};
@@ -101,6 +103,7 @@ fn checks() -> Vec<Check> {
         needed("/run/netns", probe::named_namespaces(), "no netns=NAME"),
         needed("run directory", run_directory(), "no switch can be started"),
         check("tied netdevs", probe::tied_netdevs(), "no netdev and veth ports"),
+        check("kernel lane", lane(), "every frame between netdevs goes by a worker"),
         check("macvtap", probe::macvtap(), "no macvtap ports"),
         check("CAP_MKNOD", capability(CapabilitySet::MKNOD), "no macvtap ports"),
         check("io_uring", probe::io_uring(), "a system call for each frame"),
@@ -109,6 +112,16 @@ fn checks() -> Vec<Check> {
     ];
     checks.extend(for_tests());
     checks
+}
+
+/// Whether known unicast can go by the kernel.
+fn lane() -> Finding {
+    match Lane::is_missing() {
+        None => {
+            Finding::Has("known unicast between netdev and veth ports goes by the kernel".into())
+        }
+        Some(missing) => Finding::Lacks(lacks(&missing).into()),
+    }
 }
 
 /// What only tests and benchmarks use, to compare with.

@@ -5,7 +5,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::args::{Global, Up};
 use crate::commands::interrupt::Interrupt;
-use crate::config::{self, Described, SwitchConfig};
+use crate::config::{self, Described, LaneMode, SwitchConfig};
 use crate::control::api::{Changed, Request};
 use crate::control::client::Client;
 use crate::control::rundir::RunDir;
@@ -62,7 +62,12 @@ fn described(global: &Global, up: &Up) -> Result<(String, SwitchConfig), Error> 
         None => SwitchConfig::default(),
     };
     let ports = up.ports.iter().map(|spec| config::parse_spec(spec)).collect::<Result<_, _>>()?;
-    let config = config::merge(base, ports)?;
+    let mut config = config::merge(base, ports)?;
+    match up.lane.as_deref() {
+        Some("off") => config.lane = LaneMode::Off,
+        Some(_) => config.lane = LaneMode::Auto,
+        None => {}
+    }
     let wanted = up.name.as_deref().or(global.switch.as_deref());
     let name = config::switch_name(wanted, config.name.as_deref(), file)?;
     Ok((name, config))

@@ -71,6 +71,16 @@ pub struct PortConfig {
     pub attachment: Attachment,
 }
 
+/// Whether known unicast between netdevs may go by the kernel.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+pub enum LaneMode {
+    /// Where the host can do it.
+    #[default]
+    Auto,
+    /// Every frame goes by the workers.
+    Off,
+}
+
 /// All that describes one switch.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct SwitchConfig {
@@ -82,6 +92,8 @@ pub struct SwitchConfig {
     pub workers: Workers,
     /// Its I/O engine.
     pub engine: Engine,
+    /// Its kernel lane.
+    pub lane: LaneMode,
     /// What holds for the whole switch.
     pub bridge: BridgeRules,
     /// Its ports, in the user's order.
@@ -95,6 +107,7 @@ impl Default for SwitchConfig {
             fdb_capacity: DEFAULT_FDB_CAPACITY,
             workers: Workers::default(),
             engine: Engine::default(),
+            lane: LaneMode::default(),
             bridge: BridgeRules::default(),
             ports: Vec::new(),
         }

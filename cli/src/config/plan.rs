@@ -128,6 +128,7 @@ fn fixed(now: &SwitchConfig, wanted: &SwitchConfig) -> Vec<&'static str> {
         ("fdb-capacity", now.fdb_capacity != wanted.fdb_capacity),
         ("workers", now.workers != wanted.workers),
         ("engine", now.engine != wanted.engine),
+        ("lane", now.lane != wanted.lane),
     ];
     differs.into_iter().filter(|(_, differs)| *differs).map(|(key, _)| key).collect()
 }

@@ -117,7 +117,15 @@ pub struct PortRow {
     pub mtu: Option<u32>,
     pub queues: Option<u16>,
     pub vlan: VlanDoc,
+    pub lane: LaneDoc,
     pub flags: FlagsDoc,
+}
+
+/// Whether a port's frames may go by the kernel, and if not, why.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+pub struct LaneDoc {
+    pub open: bool,
+    pub why: Option<String>,
 }
 
 /// A row of `fdb ls`.
@@ -149,6 +157,23 @@ pub struct StatsDoc {
     pub made_frames: u64,
     pub fdb: FdbStatsDoc,
     pub workers: Vec<WorkerDoc>,
+    pub lane: LaneTotals,
+}
+
+/// What went by the kernel in all, each frame once.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default, Serialize, Deserialize)]
+pub struct LaneTotals {
+    pub frames: u64,
+    pub bytes: u64,
+}
+
+/// What of a port's counts went by the kernel.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default, Serialize, Deserialize)]
+pub struct LaneStats {
+    pub rx_frames: u64,
+    pub rx_bytes: u64,
+    pub tx_frames: u64,
+    pub tx_bytes: u64,
 }
 
 /// One port's counts.
@@ -161,6 +186,7 @@ pub struct PortStats {
     pub tx_bytes: u64,
     pub drops: BTreeMap<String, u64>,
     pub kernel: KernelStats,
+    pub lane: Option<LaneStats>,
 }
 
 /// What the kernel dropped where the switch could not see it.
@@ -206,6 +232,7 @@ pub struct ExplainDoc {
     pub vid: Option<u16>,
     pub egress: Vec<EgressDoc>,
     pub steps: Vec<String>,
+    pub lane: bool,
 }
 
 /// One way out.

@@ -75,7 +75,7 @@ impl Daemon {
                 self.set_rules(name, rules.clone());
             }
             Step::SetBridge(bridge) => {
-                self.switch.set_bridge(*bridge);
+                self.change().set_bridge(*bridge);
                 self.await_crossing();
             }
             Step::Release(port) => report.join(self.release(port)),
@@ -120,8 +120,8 @@ impl Daemon {
     }
 
     fn set_rules(&mut self, name: &str, rules: PortRules) {
-        let Some(life) = self.lives.get(name) else { return };
-        self.switch.set_rules(life.id, rules);
+        let Some(id) = self.lives.get(name).map(|life| life.id) else { return };
+        self.change().set_rules(id, rules);
         self.await_crossing();
     }
 

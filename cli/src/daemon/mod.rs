@@ -7,6 +7,7 @@
 //! the worker threads alone. All events come in by one poll.
 
 mod apply;
+mod lane;
 mod log;
 mod ports;
 mod requests;
@@ -25,7 +26,6 @@ use io_backends::host::descriptors;
 use io_backends::lab::{Journal, LinkWatch, Report};
 use mio::unix::SourceFd;
 use mio::{Events, Interest, Poll, Token, Waker};
-use switch_core::fdb::Seed;
 use switch_core::{PortId, Switch};
 
 use crate::config::{SwitchConfig, changes};
@@ -37,6 +37,9 @@ use crate::error::Error;
 
 pub use requests::leftovers;
 
+pub use lane::lacks;
+
+use lane::Road;
 use log::Log;
 use ports::Lives;
 use requests::{Answer, hints};
@@ -66,6 +69,7 @@ pub struct Daemon {
     log: Log,
     clock: Instant,
     switch: Switch,
+    road: Road,
     workers: Workers,
     /// What is configured; what became of each port of it is in `lives`.
     config: SwitchConfig,
@@ -149,10 +153,9 @@ impl Daemon {
         let server = Server::listen(&dir.socket(), registry, LISTENER)?;
         let waker = Waker::new(registry, GONE).map_err(failed("poll"))?;
         let cpus = workers::cpus(&config.workers);
-        let rules = config.bridge;
-        let (switch, workers) = Switch::new(rules, config.fdb_capacity, cpus.len(), Seed::random());
-        let (tell, gone) = unbounded();
         let clock = Instant::now();
+        let (road, switch, workers) = lane::make(config, cpus.len(), clock);
+        let (tell, gone) = unbounded();
         let workers = Workers::start(workers, cpus, config.engine, clock, &tell, &Arc::new(waker))?;
         Ok(Daemon {
             dir: dir.clone(),
@@ -160,6 +163,7 @@ impl Daemon {
             log,
             clock,
             switch,
+            road,
             workers,
             config: SwitchConfig {
                 name: Some(dir.name().into()),
@@ -207,6 +211,7 @@ impl Daemon {
                 self.serve_clients();
                 self.look();
                 self.heal();
+                self.open_lane();
                 self.log.tell_repeats();
             }
         }

@@ -42,6 +42,7 @@ mod tests {
             vid: Some(10),
             egress: vec![way("bob", "none"), way("uplink", "pushed")],
             steps: vec!["in by port alice".into(), "out by port bob".into()],
+            lane: false,
         }
     }
 
@@ -61,6 +62,7 @@ mod tests {
             vid: None,
             egress: Vec::new(),
             steps: vec!["dropped: too-short".into()],
+            lane: false,
         };
         let text = explanation(&answer, Paint::on(true));
         assert!(text.starts_with("\u{1b}[31mdrop\u{1b}[0m too-short\n"), "{text}");

@@ -152,6 +152,12 @@ impl Program {
         self.wide(to, MAP_VALUE, map.as_raw_fd(), offset.cast_signed());
     }
 
+    /// `to =` what functions of the kernel know the map by.
+    pub(crate) fn set_map(&mut self, to: Reg, map: BorrowedFd<'_>) {
+        const MAP: Reg = Reg(1);
+        self.wide(to, MAP, map.as_raw_fd(), 0);
+    }
+
     /// An instruction that fills the places of two.
     fn wide(&mut self, to: Reg, source: Reg, low: i32, high: i32) {
         self.push(0x18, to, source, 0, low);
@@ -227,6 +233,9 @@ impl Program {
 pub(crate) enum Function {
     /// R0 = the number of this CPU.
     Cpu = 8,
+    /// Goes on as the program number R3 of the array R2, with R1 as its argument; does
+    /// nothing where there is none.
+    TailCall = 12,
     /// Puts a tag of TPID R2 (network byte order) and TCI R3 into the frame R1.
     PushTag = 18,
     /// Takes the outer tag out of the frame R1.

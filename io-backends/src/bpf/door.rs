@@ -9,27 +9,102 @@
 //! A program is attached in one of two ways. A tcx link (Linux 6.6) goes with its
 //! descriptor, so that a netdev of somebody else's serves its host again however
 //! the switch ends; but the kernel waits for a grace period, some 10 ms, at each.
-//! A classic filter costs no wait and goes with its netdev, which will do where
-//! the netdev is the switch's own.
+//! A classic filter costs no wait and stays until its netdev goes; so it is but a
+//! doorway, which goes on as a program that the kernel takes away with the switch.
 
 use std::os::fd::{AsFd, AsRawFd, OwnedFd};
 
 use rustix::io::{Errno, Result};
 
-use super::{Insn, Kind, call, load};
+use switch_core::Mac;
+
+use super::asm::{Function, If, Op, Program, R0, R1, R2, R3, R4, R5};
+use super::map::Programs;
+use super::{Kind, Width, call, load};
 
 /// Loads a door: a program for a netdev's ingress that sends every frame out by the
-/// netdev with this index. (There is a shorter way into the other end of a veth,
-/// `bpf_redirect_peer`; but what comes by it counts as addressed to that host, so a
-/// router would forward what was flooded to it.)
+/// netdev with this index.
 ///
 /// # Errors
 /// EPERM without CAP_BPF and CAP_NET_ADMIN.
 pub(crate) fn door(out: u32) -> Result<OwnedFd> {
-    const REDIRECT: i32 = 23;
-    let program =
-        [Insn::set(1, out.cast_signed()), Insn::set(2, 0), Insn::call(REDIRECT), Insn::exit()];
-    load(Kind::CLASSIFIER, &program)
+    let mut p = Program::default();
+    leave(&mut p, out, Function::Redirect);
+    load(Kind::CLASSIFIER, &p.finish())
+}
+
+/// Loads a door into a veth whose near end has the index `near` and whose far end, in
+/// another namespace, the address `far`. What is for that address comes out there at once,
+/// in the sender's time, without waiting in a queue; the kernel takes such a frame as
+/// addressed to that host, so all else goes out by the near end: a router would forward
+/// what was flooded to it.
+///
+/// # Errors
+/// As [`door`].
+pub(crate) fn veth_door(near: u32, far: Mac) -> Result<OwnedFd> {
+    const DATA: i16 = 76;
+    const DATA_END: i16 = 80;
+    let mut p = Program::default();
+    let others = p.label();
+    p.load(Width::Word, R2, R1, DATA);
+    p.load(Width::Word, R3, R1, DATA_END);
+    p.set(R4, R2);
+    p.op(Op::Add, R4, 8);
+    p.jump_if(If::Above, R4, R3, others);
+    p.load(Width::Double, R4, R2, 0);
+    p.swap_network(R4);
+    p.op(Op::ShiftRight, R4, 16);
+    p.set_wide(R5, far.to_u64());
+    p.jump_if(If::NotEqual, R4, R5, others);
+    leave(&mut p, near, Function::RedirectPeer);
+    p.here(others);
+    leave(&mut p, near, Function::Redirect);
+    load(Kind::CLASSIFIER, &p.finish())
+}
+
+/// Loads a program that goes on as number `number` of `programs`, and drops the frame
+/// where there is none.
+///
+/// # Errors
+/// As [`door`].
+pub(crate) fn doorway(programs: &Programs, number: u32) -> Result<OwnedFd> {
+    const SHOT: i32 = 2;
+    let mut p = Program::default();
+    p.set_map(R2, programs.as_fd());
+    p.set(R3, number.cast_signed());
+    p.call(Function::TailCall);
+    p.set(R0, SHOT);
+    p.exit();
+    load(Kind::CLASSIFIER, &p.finish())
+}
+
+fn leave(p: &mut Program, netdev: u32, function: Function) {
+    p.set(R1, netdev.cast_signed());
+    p.set(R2, 0);
+    p.call(function);
+    p.exit();
+}
+
+/// `BPF_LINK_UPDATE` and its arguments.
+#[repr(C)]
+struct ReplaceArguments {
+    link: u32,
+    program: u32,
+    flags: u32,
+    old: u32,
+}
+
+/// Has a link run another program from the next frame on.
+///
+/// # Errors
+/// When the kernel refuses.
+pub(crate) fn replace(link: impl AsFd, program: impl AsFd) -> Result<()> {
+    const LINK_UPDATE: u32 = 29;
+    let number = |fd: &dyn AsFd| fd.as_fd().as_raw_fd().cast_unsigned();
+    let mut arguments =
+        ReplaceArguments { link: number(&link), program: number(&program), flags: 0, old: 0 };
+    // SAFETY: the arguments are those of this command, and hold no pointer.
+    unsafe { super::command(LINK_UPDATE, &mut arguments) }.map(drop)
 }
 
 /// `BPF_LINK_CREATE` for a netdev's tcx hook.

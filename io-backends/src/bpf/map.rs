@@ -1,9 +1,10 @@
-//! Memory that programs and this process share: an array map of one element, mapped.
+//! Memory that programs and this process share: an array map of one element, mapped;
+//! and programs that others go on as.
 #![expect(unsafe_code, reason = "bpf(2) and mmap have no safe wrapper")]
 
 use std::marker::PhantomData;
 use std::ops::Deref;
-use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
 use std::ptr::{self, NonNull};
 use std::sync::atomic::{AtomicU32, AtomicU64};
 
@@ -11,7 +12,7 @@ use rustix::io::{Errno, Result};
 use rustix::mm::{MapFlags, ProtFlags, mmap, munmap};
 use switch_core::fdb::Bucket;
 
-use super::call;
+use super::{call, command};
 
 /// What may lie in shared memory: any bits are valid, and all access is atomic,
 /// since a program may read and write at any time.
@@ -50,7 +51,10 @@ impl<T: Shareable> Shared<T> {
     /// # Errors
     /// EPERM without CAP_BPF; ENOMEM; E2BIG or EINVAL where the kernel takes no map that large.
     pub(crate) fn new(name: &str, count: usize) -> Result<Shared<T>> {
-        let map = create(name, size_of::<T>() * count)?;
+        const ARRAY: u32 = 2;
+        const MMAPABLE: u32 = 1 << 10;
+        // One element, so that programs have its address as a number.
+        let map = create(name, ARRAY, size_of::<T>() * count, 1, MMAPABLE)?;
         let protection = ProtFlags::READ | ProtFlags::WRITE;
         // SAFETY: the kernel chooses a free place for the new mapping.
         let memory = unsafe {
@@ -95,6 +99,57 @@ impl<T> Drop for Shared<T> {
     }
 }
 
+/// Programs that others go on as. The kernel empties it as soon as no process holds it
+/// any more, however that process ended; a program that would go on finds nothing.
+#[derive(Debug)]
+pub(crate) struct Programs(OwnedFd);
+
+impl Programs {
+    /// Room for `count` programs.
+    ///
+    /// # Errors
+    /// EPERM without CAP_BPF; ENOMEM.
+    pub(crate) fn new(name: &str, count: u32) -> Result<Programs> {
+        const PROG_ARRAY: u32 = 3;
+        create(name, PROG_ARRAY, 4, count, 0).map(Programs)
+    }
+
+    /// Puts a program in, in place of the one that is there. Frames under way are let
+    /// finish with the old one.
+    ///
+    /// # Errors
+    /// When the kernel refuses.
+    pub(crate) fn set(&self, number: u32, program: impl AsFd) -> Result<()> {
+        const MAP_UPDATE: u32 = 2;
+        let value = program.as_fd().as_raw_fd().cast_unsigned();
+        let mut arguments = UpdateArguments {
+            map: self.0.as_fd().as_raw_fd().cast_unsigned(),
+            padding: 0,
+            key: &raw const number as u64,
+            value: &raw const value as u64,
+            flags: 0,
+        };
+        // SAFETY: the kernel reads a key and a value of four bytes each, which live until it returns.
+        unsafe { command(MAP_UPDATE, &mut arguments) }.map(drop)
+    }
+}
+
+impl AsFd for Programs {
+    fn as_fd(&self) -> BorrowedFd<'_> {
+        self.0.as_fd()
+    }
+}
+
+/// `BPF_MAP_UPDATE_ELEM` and its arguments.
+#[repr(C)]
+struct UpdateArguments {
+    map: u32,
+    padding: u32,
+    key: u64,
+    value: u64,
+    flags: u64,
+}
+
 /// `BPF_MAP_CREATE` and its arguments, as far as they are used.
 #[derive(Clone)]
 #[repr(C)]
@@ -109,17 +164,15 @@ struct CreateArguments {
     name: [u8; 16],
 }
 
-/// An array of one element, so that programs have its address as a number.
-fn create(name: &str, size: usize) -> Result<OwnedFd> {
+/// A map of so many values of so many bytes, numbered from 0.
+fn create(name: &str, kind: u32, size: usize, entries: u32, flags: u32) -> Result<OwnedFd> {
     const MAP_CREATE: u32 = 0;
-    const ARRAY: u32 = 2;
-    const MMAPABLE: u32 = 1 << 10;
     let mut arguments = CreateArguments {
-        kind: ARRAY,
+        kind,
         key_size: 4,
         value_size: u32::try_from(size).unwrap_or(u32::MAX),
-        entries: 1,
-        flags: MMAPABLE,
+        entries,
+        flags,
         inner: 0,
         node: 0,
         name: [0; 16],

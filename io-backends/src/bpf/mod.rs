@@ -5,7 +5,7 @@
 mod asm;
 pub(crate) mod door;
 pub mod lane;
-mod map;
+pub(crate) mod map;
 #[cfg(test)]
 mod run;
 pub(crate) mod steer;

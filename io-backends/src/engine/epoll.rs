@@ -133,7 +133,7 @@ impl EpollEngine {
             Err(_) => self.fail(id.port),
             Ok(filled) => {
                 burst.filled(id.port, filled);
-                if filled == share || !self.rest(id) {
+                if filled == share || served.queue.reads_on() || !self.rest(id) {
                     self.go_on(id);
                 }
             }

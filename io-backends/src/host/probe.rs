@@ -109,7 +109,7 @@ pub fn tied_netdevs() -> Finding {
         let queue = tap::create(tap, 1)?.remove(0);
         let (netdev, link) = Place::Here
             .links(|links| Ok((links.make_veth(lower[0], lower[1])?, links.require(tap)?)))?;
-        Handle::of(queue, link, Place::Here).tie_to_other(&netdev)?;
+        Handle::of(queue, link, Place::Here).tie_to_other(&netdev)?.1.pass_up()?;
         Ok(Has("tcx links and classic filters attach".into()))
     }))
 }

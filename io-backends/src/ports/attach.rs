@@ -11,6 +11,7 @@ use std::sync::atomic::{AtomicU32, Ordering};
 use switch_core::Port;
 use switch_core::frame::Takes;
 
+use super::handle::Tied;
 use super::{Attachment, fd, tap};
 use crate::error::Error;
 use crate::host::descriptors;
@@ -22,6 +23,8 @@ use crate::queue::guard::Guard;
 pub struct Attached {
     /// Its queues, at least one.
     pub queues: Vec<Queue>,
+    /// What ties its netdev to the queue, where the netdev stays where it is.
+    pub tied: Option<Tied>,
     /// What tells whether others changed the queues; `None` where nobody else can.
     pub guard: Option<Guard>,
     /// What the device takes unfinished.
@@ -45,7 +48,7 @@ impl Attached {
         // The header is the netdev's, and so the same for all its queues.
         let guard = first.map_or(Ok(None), Queue::guard)?;
         let takes = first.map_or(Takes::NOTHING, Port::takes);
-        Ok(Attached { queues, guard, takes, netdev })
+        Ok(Attached { queues, tied: None, guard, takes, netdev })
     }
 }
 

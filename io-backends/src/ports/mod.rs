@@ -16,6 +16,7 @@ use std::ops::Deref;
 
 pub use attach::{Attached, Attaching, adopt_again, attach, place_exists};
 pub use attachment::Attachment;
+pub use handle::Tied;
 pub use kind::{Claim, KindRow, OwnKey, OwnValue, PortKind, Return, Said, Target, Unfit};
 pub use macvtap::MacvtapMode;
 

@@ -1,6 +1,6 @@
 //! `netdev` ports: a netdev of somebody else's, attached where it is, as a bridge does with its ports.
 //!
-//! A [handle](super::handle) has its frames. The host's stack sees none of them
+//! A handle (`handle.rs`) has its frames. The host's stack sees none of them
 //! while it is attached, so a netdev by which the host is reached is refused
 //! unless the user says that it may be taken over.
 
@@ -8,7 +8,7 @@ use std::net::IpAddr;
 
 use super::Attachment;
 use super::attach::{Attached, Attaching};
-use super::handle::Handle;
+use super::handle::{Handle, Tied};
 use super::kind::{Claim, KindRow, PortKind, Target};
 use crate::error::Error;
 use crate::lab::{Journal, LinkInfo, Links, NAME_FORM, Place, Wanted};
@@ -55,8 +55,8 @@ impl PortKind for Netdev {
     fn open(&self, attaching: &mut Attaching<'_>) -> Result<Attached, Error> {
         let (place, takeover) = (attaching.place(), attaching.attachment.takeover);
         let (journal, port) = (&mut *attaching.journal, attaching.name);
-        let (queue, link) = open(journal, port, &place, &self.name, takeover)?;
-        Attached::new([queue], Some((place, link)))
+        let (queue, tied, link) = open(journal, port, &place, &self.name, takeover)?;
+        Ok(Attached { tied: Some(tied), ..Attached::new([queue], Some((place, link)))? })
     }
 }
 
@@ -67,7 +67,7 @@ fn open(
     place: &Place,
     name: &str,
     takeover: bool,
-) -> Result<(TapQueue, LinkInfo), Error> {
+) -> Result<(TapQueue, Tied, LinkInfo), Error> {
     let link = place.links(|links| {
         let link = links.require(name)?;
         check(links, &link)?;
@@ -82,8 +82,8 @@ fn open(
         let wanted = Wanted { promiscuous: Some(true), ..Wanted::default() };
         place.links(|links| links.set(&link, &wanted))?;
     }
-    let queue = handle.tie_to_other(&link)?;
-    Ok((queue, link))
+    let (queue, tied) = handle.tie_to_other(&link)?;
+    Ok((queue, tied, link))
 }
 
 /// Refuses what is no Ethernet netdev, or has its frames taken by another.

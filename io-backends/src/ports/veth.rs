@@ -1,11 +1,11 @@
 //! `veth` ports: a pair that the switch makes, whose far end is for a namespace or the host.
 //!
-//! The near end stays with the switch, tied to a [handle](super::handle). It takes
+//! The near end stays with the switch, tied to a handle (`handle.rs`). It takes
 //! frames of any size, so that the far end's MTU alone counts.
 
 use super::Attachment;
 use super::attach::{Attached, Attaching, passing_name};
-use super::handle::Handle;
+use super::handle::{Handle, Tied};
 use super::kind::{Claim, KindRow, PortKind, Return, Target, claims_of_host};
 use crate::error::Error;
 use crate::lab::{Journal, LONGEST_NAME, LinkInfo, Links, NAME_FORM, Place, Wanted, valid_name};
@@ -80,8 +80,8 @@ impl PortKind for Veth {
         let far = attaching.place();
         let ends = Ends { near: &Place::Here, far: &far, name: &self.name };
         let (journal, port) = (&mut *attaching.journal, attaching.name);
-        let (queue, link) = open(journal, port, attaching.attachment, &ends)?;
-        Attached::new([queue], Some((far, link)))
+        let (queue, tied, link) = open(journal, port, attaching.attachment, &ends)?;
+        Ok(Attached { tied: Some(tied), ..Attached::new([queue], Some((far, link)))? })
     }
 }
 
@@ -107,10 +107,11 @@ fn open(
     port: &str,
     attachment: &Attachment,
     ends: &Ends,
-) -> Result<(TapQueue, LinkInfo), Error> {
+) -> Result<(TapQueue, Tied, LinkInfo), Error> {
     let (near, far) = make(journal, port, attachment, ends)?;
     let handle = Handle::make(journal, port, ends.near)?;
-    let queue = handle.tie_to_own(&near)?;
+    let apart = ends.near.identity()? != ends.far.identity()?;
+    let (queue, tied) = handle.tie_to_own(&near, apart)?;
     ends.near.links(|links| {
         links.silence(&near);
         let wanted = Wanted { up: Some(true), mtu: Some(MAX_MTU), ..Wanted::default() };
@@ -120,7 +121,7 @@ fn open(
         links.configure(&far, attachment)?;
         links.require(&far.name)
     })?;
-    Ok((queue, far))
+    Ok((queue, tied, far))
 }
 
 /// Makes the two ends.

@@ -20,6 +20,7 @@ use switch_core::port::{Port, PortFault, TxError};
 
 use self::guard::Guard;
 use self::tap::TapQueue;
+use crate::bpf::lane::Progress;
 use crate::error::Error;
 
 #[cfg(any(test, feature = "testing"))]
@@ -77,6 +78,20 @@ impl Queue {
             #[cfg(any(test, feature = "testing"))]
             Queue::Memory(_) => None,
         }
+    }
+
+    /// Keeps the account of what is read from it and delivered, by which the lane keeps order;
+    /// of a handle's queue, which has a descriptor.
+    pub fn keep_account(&mut self, progress: Progress) {
+        if let Some(queue) = self.descriptor_mut() {
+            queue.keep_account(progress);
+        }
+    }
+
+    /// Whether it is to be read once more before it rests, though it was found empty.
+    #[inline]
+    pub(crate) fn reads_on(&self) -> bool {
+        self.descriptor().is_some_and(TapQueue::reads_on)
     }
 
     /// What tells the control plane, while workers hold the queue, whether

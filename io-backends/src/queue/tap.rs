@@ -22,6 +22,7 @@ use switch_core::port::{Port, PortFault, TxError};
 use super::guard::Guard;
 use super::ioctl::{self, flag};
 use super::vnet;
+use crate::bpf::lane::Progress;
 use crate::bpf::steer;
 use crate::error::Error;
 use crate::queue::header::Prepared;
@@ -62,13 +63,23 @@ pub struct TapQueue {
     unsteers: bool,
     /// Another process holds the descriptor too and can make it blocking.
     shared: bool,
-    /// What ties its netdev to another, to be let go of with it.
-    tie: Option<OwnedFd>,
+    /// Of a handle whose netdev has a lane: the account of what was read and delivered.
+    progress: Option<Progress>,
+    /// It is to be read once more before it rests.
+    reads_on: bool,
 }
 
 impl TapQueue {
     pub(crate) fn new(fd: OwnedFd, prepared: Prepared) -> TapQueue {
-        TapQueue { fd, prepared, gone: false, unsteers: false, shared: false, tie: None }
+        TapQueue {
+            fd,
+            prepared,
+            gone: false,
+            unsteers: false,
+            shared: false,
+            progress: None,
+            reads_on: false,
+        }
     }
 
     /// A queue whose descriptor the process that opened it may hold still.
@@ -88,9 +99,33 @@ impl TapQueue {
         self.unsteers = true;
     }
 
-    /// Holds a descriptor for as long as the queue is open.
-    pub(crate) fn keep(&mut self, tie: OwnedFd) {
-        self.tie = Some(tie);
+    /// Keeps the account of what is read from it and delivered, by which the lane keeps order.
+    pub fn keep_account(&mut self, progress: Progress) {
+        self.progress = Some(progress);
+    }
+
+    /// Whether it is to be read once more before it rests, though it was found empty.
+    #[inline]
+    pub(crate) fn reads_on(&self) -> bool {
+        self.reads_on
+    }
+
+    /// What was read before is delivered; the queue is about to be read.
+    #[inline]
+    pub(crate) fn begin_reading(&mut self) {
+        if let Some(progress) = &mut self.progress {
+            progress.delivered();
+        }
+    }
+
+    /// So many frames were read; with none the queue was empty. After some it is to be read
+    /// once more before it rests: only then are they known to be delivered and none to be left.
+    #[inline]
+    pub(crate) fn end_reading(&mut self, frames: usize) {
+        if let Some(progress) = &mut self.progress {
+            progress.read(frames);
+            self.reads_on = frames > 0;
+        }
     }
 
     /// A second descriptor of this queue, for a worker that only sends on it.
@@ -105,7 +140,8 @@ impl TapQueue {
             gone: self.gone,
             unsteers: false,
             shared: self.shared,
-            tie: None,
+            progress: None,
+            reads_on: false,
         })
     }
 
@@ -252,6 +288,7 @@ impl AsFd for TapQueue {
 
 impl Port for TapQueue {
     fn receive(&mut self, into: &mut [Frame]) -> Result<usize, PortFault> {
+        self.begin_reading();
         let mut filled = 0;
         // As many reads as frames asked for, so that a run of frames the
         // kernel fails to hand over is bounded too.
@@ -274,6 +311,7 @@ impl Port for TapQueue {
                 }
             }
         }
+        self.end_reading(filled);
         if filled == 0 && self.gone { Err(PortFault::Gone) } else { Ok(filled) }
     }
 

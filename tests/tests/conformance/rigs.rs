@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 use io_backends::Error;
 use io_backends::lab::{Journal, Place, Wanted, macvtap_device};
 use io_backends::ports::netdev::Netdev;
-use io_backends::ports::{Attachment, Kind, MacvtapMode, attach, fd, macvtap};
+use io_backends::ports::{Attachment, Kind, MacvtapMode, Tied, attach, fd, macvtap};
 use io_backends::queue::memory::MemoryFarEnd;
 use io_backends::queue::tap::TapQueue;
 use io_backends::testing::{RawSocket, enter_own_netns};
@@ -112,9 +112,15 @@ pub fn tied_rig(kind: &Kind) -> Rig {
     let near = if near.is_empty() { peer_of(DEVICE) } else { near };
     [near.as_str(), DEVICE].into_iter().for_each(await_operation);
     let socket = RawSocket::open(DEVICE, true).expect("a raw socket");
+    let mut tied = attached.tied.take().expect("a netdev and its handle");
+    must(tied.pass_up());
     Rig {
         port: Box::new(attached.queues.remove(0)),
-        far: Some(Box::new(TiedEnd { end: NetdevEnd { socket, way_out: None }, near })),
+        far: Some(Box::new(TiedEnd {
+            end: NetdevEnd { socket, way_out: None },
+            near,
+            _tied: tied,
+        })),
         address: BROADCAST,
         longest: LONGEST,
         cuts_udp: false,
@@ -138,6 +144,7 @@ fn peer_of(name: &str) -> String {
 struct TiedEnd {
     end: NetdevEnd,
     near: String,
+    _tied: Tied,
 }
 
 impl FarEnd for TiedEnd {

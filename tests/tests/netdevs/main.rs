@@ -1,6 +1,7 @@
 //! Ports whose netdev stays where it is: `netdev` and `veth`, end to end.
 
 mod attached;
+mod lane;
 mod pairs;
 mod refused;
 

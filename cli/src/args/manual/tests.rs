@@ -69,7 +69,7 @@ fn forms_have_their_values() {
     let page = plain();
     for form in [
         "netloom demo",
-        "netloom up [--port SPEC]... [--name NAME] [-d] [FILE]",
+        "netloom up [--port SPEC]... [--name NAME] [--lane MODE] [-d] [FILE]",
         "netloom port set NAME KEY=VALUE...",
         "netloom fdb add [--vlan VID] MAC PORT",
         "netloom explain --in PORT FRAME...",

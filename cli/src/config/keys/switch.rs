@@ -7,7 +7,7 @@ use switch_core::config::L2cp;
 use super::Key;
 use crate::config::names::{NAME_FORM, is_name};
 use crate::config::value::{Expected, Given, Value, Wrong, digits};
-use crate::config::{Engine, SwitchConfig, Workers};
+use crate::config::{Engine, LaneMode, SwitchConfig, Workers};
 
 /// Seconds (802.1Q table 8-6).
 const AGEING: RangeInclusive<u32> = 10..=1_000_000;
@@ -17,10 +17,11 @@ const WORKERS: RangeInclusive<u32> = 1..=256;
 const CPUS: u32 = 1024;
 
 const ENGINES: &[&str] = &["auto", "epoll", "io_uring"];
+const LANES: &[&str] = &["auto", "off"];
 const L2CPS: &[&str] = &["transparent", "standard"];
 
 /// Every key of `[switch]`, in the order in which help lists them.
-pub(crate) static KEYS: [Key<SwitchConfig>; 6] = [
+pub(crate) static KEYS: [Key<SwitchConfig>; 7] = [
     Key {
         name: "name",
         kinds: &[],
@@ -86,6 +87,22 @@ pub(crate) static KEYS: [Key<SwitchConfig>; 6] = [
                 "epoll" => Engine::Epoll,
                 "io_uring" => Engine::IoUring,
                 _ => Engine::Auto,
+            };
+            Ok(())
+        },
+    },
+    Key {
+        name: "lane",
+        kinds: &[],
+        form: "=MODE",
+        expected: Expected::Choice(LANES),
+        default: "\"auto\"",
+        help: "\"auto\": known unicast between netdev and veth ports goes by the kernel where the \
+               host can do it; \"off\": every frame goes by the workers",
+        set: &|switch, given| {
+            switch.lane = match LANES[given.choice(LANES)?] {
+                "off" => LaneMode::Off,
+                _ => LaneMode::Auto,
             };
             Ok(())
         },

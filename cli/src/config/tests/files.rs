@@ -150,7 +150,7 @@ fn mistakes_in_tables() {
             (
                 "[switch]\nmtu = 5",
                 "netloom: lab.toml:2:1: unknown key \"mtu\"\n\
-                 hint: [switch] takes name, ageing, fdb-capacity, workers, engine and l2cp",
+                 hint: [switch] takes name, ageing, fdb-capacity, workers, engine, lane and l2cp",
             ),
             (
                 "[[port]]\nname = \"a\"\n",

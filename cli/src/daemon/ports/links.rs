@@ -8,7 +8,11 @@ use crate::daemon::Daemon;
 impl Daemon {
     /// Notes what happened to the ports' netdevs.
     pub(in crate::daemon) fn follow_links(&mut self) {
-        for event in self.watch.drain() {
+        let events = self.watch.drain();
+        if !events.is_empty() {
+            self.close_lane();
+        }
+        for event in events {
             match event {
                 LinkEvent::Up(watched) => self.note(watched, |link| {
                     link.up = true;
@@ -43,6 +47,9 @@ impl Daemon {
                 self.log.line(&format!("port {name}: link {word}"));
             }
             self.switch.set_device(id, state);
+            if let Err(error) = life.follow_address() {
+                self.log.line(&format!("port {name}: {error}"));
+            }
         }
     }
 

@@ -13,7 +13,10 @@ mod service;
 use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
 
+use io_backends::Error;
+use io_backends::bpf::lane::{LaneCounts, LaneDoor};
 use io_backends::lab::{LinkInfo, Watched};
+use io_backends::ports::Tied;
 use io_backends::queue::guard::Guard;
 use switch_core::frame::Takes;
 use switch_core::port::DeviceState;
@@ -34,6 +37,8 @@ pub(super) struct PortLife {
     /// Its number in the switch.
     pub(super) id: PortId,
     device: Device,
+    /// What the lane had counted for its number before.
+    pub(super) lane_base: LaneCounts,
 }
 
 /// A port's device at one moment, for those who ask.
@@ -51,7 +56,7 @@ pub(super) struct DeviceNow {
 /// A port's device.
 enum Device {
     /// In service.
-    Open(Open),
+    Open(Box<Open>),
     /// Not there.
     Lost(Lost),
 }
@@ -63,6 +68,15 @@ struct Open {
     guard: Option<Guard>,
     /// `None` for a netdev the switch cannot see.
     netdev: Option<Netdev>,
+    /// Of a port whose netdev stays where it is.
+    tie: Option<Tie>,
+}
+
+/// A netdev tied to the queue that the switch reads.
+pub(super) struct Tie {
+    pub(super) tied: Tied,
+    /// Its way into the lane, where there is one.
+    pub(super) door: Option<LaneDoor>,
 }
 
 pub(super) struct Lost {
@@ -84,6 +98,24 @@ impl PortLife {
         };
         let link = self.netdev().map(|netdev| netdev.link.clone());
         DeviceNow { fault, up: self.state().up, queues, link }
+    }
+
+    /// What ties its netdev to its queue.
+    pub(super) fn tie(&self) -> Option<&Tie> {
+        match &self.device {
+            Device::Open(open) => open.tie.as_ref(),
+            Device::Lost(_) => None,
+        }
+    }
+
+    /// The address of its netdev.
+    pub(super) fn mac(&self) -> Option<Mac> {
+        self.netdev().and_then(|netdev| netdev.link.mac)
+    }
+
+    /// Has what is sent to its netdev's address, as it is now, come out there at once.
+    fn follow_address(&self) -> Result<(), Error> {
+        self.tie().map_or(Ok(()), |tie| tie.tied.send_to(self.mac()))
     }
 
     /// Whether there is no device.
@@ -114,12 +146,12 @@ impl PortLife {
     pub(super) fn state(&self) -> DeviceState {
         match &self.device {
             Device::Lost(_) => DeviceState { up: false, mtu: 0, takes: Takes::NOTHING },
-            Device::Open(Open { takes, netdev: None, .. }) => {
-                DeviceState { up: true, mtu: UNKNOWN_MTU, takes: *takes }
-            }
-            Device::Open(Open { takes, netdev: Some(netdev), .. }) => {
-                DeviceState { up: netdev.carries(), mtu: netdev.link.mtu, takes: *takes }
-            }
+            Device::Open(open) => match &open.netdev {
+                None => DeviceState { up: true, mtu: UNKNOWN_MTU, takes: open.takes },
+                Some(netdev) => {
+                    DeviceState { up: netdev.carries(), mtu: netdev.link.mtu, takes: open.takes }
+                }
+            },
         }
     }
 }

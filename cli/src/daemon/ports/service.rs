@@ -7,15 +7,16 @@
 use std::os::fd::OwnedFd;
 
 use io_backends::Attachment;
+use io_backends::bpf::lane::LaneCounts;
 use io_backends::host::descriptors;
 use io_backends::lab::{LinkInfo, Netns, Place, Report};
 use io_backends::ports::{self, Attached, Return};
 use io_backends::queue::Queue;
-use switch_core::PortId;
 use switch_core::frame::Takes;
 use switch_core::port::DeviceState;
+use switch_core::{Mac, PortId};
 
-use super::{Device, Lost, Netdev, Open, PortLife};
+use super::{Device, Lost, Netdev, Open, PortLife, Tie};
 use crate::config::PortConfig;
 use crate::daemon::Daemon;
 use crate::error::Error;
@@ -53,22 +54,25 @@ impl Daemon {
 
     /// Puts an open device into service; on an error its queues are closed.
     fn open(&mut self, port: &PortConfig, made: Attached) -> Result<(), Error> {
-        let Attached { queues, guard, takes, netdev } = made;
+        let Attached { queues, tied, guard, takes, netdev } = made;
         let _others_need_some = descriptors::leave_some();
         let count = queues.len() as u16;
         let follow =
             |(place, link): (Place, LinkInfo)| Netdev::follow(&mut self.watch, &place, link.index);
         let netdev = netdev.map(follow).transpose()?;
-        let device = Device::Open(Open { takes, queues: count, guard, netdev });
-        let id = match self.give_to_workers(port, queues) {
-            Ok(id) => id,
+        let mut tie = tied.map(|tied| Tie { tied, door: None });
+        let far = netdev.as_ref().and_then(|netdev| netdev.link.mac);
+        let given = self.give_to_workers(port, queues, tie.as_mut(), far);
+        let device = Device::Open(Box::new(Open { takes, queues: count, guard, netdev, tie }));
+        let (id, lane_base) = match given {
+            Ok(given) => given,
             Err(error) => {
                 self.unfollow(&device);
                 return Err(error);
             }
         };
-        let life = PortLife { id, device };
-        self.switch.set_device(id, life.state());
+        let life = PortLife { id, device, lane_base };
+        self.change().set_device(id, life.state());
         self.lives.insert(port.name.clone(), life);
         self.await_crossing();
         // Announcements from before it was followed are old news.
@@ -77,19 +81,38 @@ impl Daemon {
     }
 
     /// Lets the workers read a port's queues; a new port gets its number. Nothing is sent to it yet.
-    fn give_to_workers(&mut self, port: &PortConfig, queues: Vec<Queue>) -> Result<PortId, Error> {
+    fn give_to_workers(
+        &mut self,
+        port: &PortConfig,
+        mut queues: Vec<Queue>,
+        tie: Option<&mut Tie>,
+        far: Option<Mac>,
+    ) -> Result<(PortId, LaneCounts), Error> {
+        let (id, lane_base) = self.number(port)?;
+        let taken_in = tie.map_or(Ok(()), |tie| {
+            tie.door = self.take_in(id, &mut tie.tied, &mut queues, far)?;
+            Ok(())
+        });
+        let added = taken_in.and_then(|()| self.workers.add(id, queues));
+        added.map(|()| (id, lane_base)).inspect_err(|_| {
+            if !self.lives.contains_key(&port.name) {
+                self.change().remove_port(id);
+                self.await_crossing();
+            }
+        })
+    }
+
+    /// A port's number, a new one for a new port; and what the lane had counted for it before.
+    fn number(&mut self, port: &PortConfig) -> Result<(PortId, LaneCounts), Error> {
         if let Some(life) = self.lives.get(&port.name) {
-            return self.workers.add(life.id, queues).map(|()| life.id);
+            return Ok((life.id, life.lane_base));
         }
         let silent = DeviceState { up: false, mtu: 0, takes: Takes::NOTHING };
-        let id = self.switch.add_port(&port.name, port.rules.clone(), silent).map_err(|_| {
+        let id = self.change().add_port(&port.name, port.rules.clone(), silent).map_err(|_| {
             let why = "a switch has at most 4096 ports, with those that a change takes away";
             Error::failed(format!("port {}", port.name), why)
         })?;
-        self.workers.add(id, queues).map(|()| id).inspect_err(|_| {
-            self.switch.remove_port(id);
-            self.await_crossing();
-        })
+        Ok((id, self.lane_base(id)))
     }
 
     /// Takes a port's device out of service and away. What brings it back, and what was undone on
@@ -140,7 +163,8 @@ impl Daemon {
     /// Forgets a port without device, and what was made for it on the host.
     pub(in crate::daemon) fn forget(&mut self, name: &str) -> Report {
         let Some(life) = self.lives.remove(name) else { return Report::default() };
-        self.switch.remove_port(life.id);
+        self.keep_lane_counts(&life);
+        self.change().remove_port(life.id);
         self.await_crossing();
         self.journal.undo_port(name)
     }
@@ -157,6 +181,7 @@ impl Daemon {
     /// Takes out of service the device that a port had until now: nothing is sent to it, and no
     /// worker has it. One of its queues, still open.
     pub(super) fn take_from_workers(&mut self, name: &str, device: Device) -> Option<Queue> {
+        self.close_lane();
         self.unfollow(&device);
         drop(device);
         let life = self.lives.get(name)?;

@@ -28,12 +28,17 @@ const PORT: usize = 1024;
 impl Daemon {
     /// `port ls`.
     pub(super) fn port_rows(&self) -> Rows {
-        let now = |port: &PortConfig| Some((port.clone(), self.lives.get(&port.name)?.now()));
+        let now = |port: &PortConfig| {
+            let life = self.lives.get(&port.name)?;
+            Some((port.clone(), life.now(), self.lane_doc(life)))
+        };
         let ports: Vec<_> = self.config.ports.iter().filter_map(now).collect();
         let held = ports.len() * PORT;
         Rows::new(
             held,
-            ports.into_iter().map(|(port, device)| [documents::port_row(&port, device)]),
+            ports
+                .into_iter()
+                .map(|(port, device, lane)| [documents::port_row(&port, device, lane)]),
         )
     }
 

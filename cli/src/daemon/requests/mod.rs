@@ -8,7 +8,8 @@ mod ports;
 
 use std::os::fd::OwnedFd;
 
-use io_backends::lab::Report;
+use io_backends::bpf::lane::{LaneCounts, LaneDoor};
+use io_backends::lab::{LinkInfo, Report};
 use serde::Serialize;
 use serde_json::Value;
 use switch_core::Frame;
@@ -16,6 +17,7 @@ use switch_core::explain::explain;
 use switch_core::frame::MAX_FRAME;
 use switch_core::tables::PortTable;
 
+use self::documents::Beside;
 use super::Daemon;
 use super::socket::Rows;
 use crate::control::api::{Changed, Request, SwitchRow};
@@ -79,21 +81,33 @@ impl Daemon {
         if let Some(name) = port {
             self.port(name)?;
         }
-        let watched: Vec<_> = self
-            .lives
-            .iter()
-            .filter(|(name, _)| port.is_none_or(|port| port == *name))
-            .filter_map(|(name, life)| Some((name.clone(), life.watched()?)))
-            .collect();
-        let mut missed = std::collections::HashMap::new();
-        for (name, watched) in watched {
-            if let Ok(Some(link)) = self.watch.state_of(watched) {
-                missed.insert(name, link.tx_dropped);
-            }
-        }
-        let uptime = self.clock.elapsed().as_secs_f64();
-        let rx_missed = |name: &str| missed.get(name).copied();
-        document(&documents::stats(&self.switch, uptime, port, &self.workers, rx_missed))
+        let names: Vec<_> = self.lives.keys().cloned().collect();
+        let beside = names.into_iter().filter_map(|name| {
+            let beside = self.beside(&name, port.is_none_or(|port| *port == name))?;
+            Some((name, beside))
+        });
+        let beside = beside.collect();
+        let (uptime, gone) = (self.clock.elapsed().as_secs_f64(), self.removed_lane_counts());
+        document(&documents::stats(&self.switch, uptime, port, &self.workers, &beside, gone))
+    }
+
+    /// What of a port's frames the workers did not see; `asks` the kernel for its part too.
+    fn beside(&mut self, name: &str, asks: bool) -> Option<Beside> {
+        let life = self.lives.get(name)?;
+        // What was counted before a port was lost still counts.
+        let counts = self.lane_counts(life);
+        let has_door = life.tie().is_some_and(|tie| tie.door.is_some());
+        let lane = (has_door || counts != LaneCounts::default()).then_some(counts);
+        let missed = |link: Option<LinkInfo>| link.map(|link| link.tx_dropped);
+        let Some(tie) = life.tie() else {
+            let link = life.watched().filter(|_| asks).map(|watched| self.watch.state_of(watched));
+            let missed = link.and_then(Result::ok).and_then(missed);
+            return Some(Beside { missed, lane, failed: 0 });
+        };
+        let drops = tie.door.as_ref().map(LaneDoor::drops).unwrap_or_default();
+        let handle = asks.then(|| tie.tied.handle_now()).and_then(Result::ok).and_then(missed);
+        let missed = handle.map(|missed| missed + drops.crowded_out + drops.held_back);
+        Some(Beside { missed, lane, failed: drops.failed })
     }
 
     fn explain(&self, port: &str, frame: &str) -> Answered {
@@ -102,8 +116,10 @@ impl Daemon {
         let tables = self.switch.tables();
         let fdb = self.switch.fdb();
         let answer = explain(&tables, fdb, self.now(), ingress, &Frame::from_bytes(&bytes));
-        let answer = answer.ok_or_else(|| Error::unknown(format!("port {port}"), "it is gone"))?;
-        document(&documents::explain(answer))
+        let mut answer =
+            answer.ok_or_else(|| Error::unknown(format!("port {port}"), "it is gone"))?;
+        let by_lane = self.explain_lane(ingress, &Frame::from_bytes(&bytes), &mut answer);
+        document(&documents::explain(answer, by_lane))
     }
 }
 

@@ -19,14 +19,14 @@ impl Daemon {
                 "`netloom port add` sends the one it inherited; other programs use SCM_RIGHTS",
             ));
         }
-        self.change(wanted, sent)
+        self.change_to(wanted, sent)
     }
 
     pub(super) fn port_del(&mut self, name: &str) -> Answered {
         self.port(name)?;
         let mut wanted = self.config.clone();
         wanted.ports.retain(|port| port.name != name);
-        self.change(wanted, None)
+        self.change_to(wanted, None)
     }
 
     pub(super) fn port_set(&mut self, name: &str, settings: &[String]) -> Answered {
@@ -39,11 +39,11 @@ impl Daemon {
             let hints = vec![format!("port {name} was set so already")];
             return Ok(Answer::Changed(Changed { changed: Vec::new(), hints }));
         }
-        self.change(wanted, None)
+        self.change_to(wanted, None)
     }
 
     /// Makes the configuration `wanted`: what that changed, and what its user should know of it.
-    fn change(&mut self, wanted: SwitchConfig, sent: Option<OwnedFd>) -> Answered {
+    fn change_to(&mut self, wanted: SwitchConfig, sent: Option<OwnedFd>) -> Answered {
         let changed = changes(&self.config, &wanted);
         let known = hints::of(&self.config.ports);
         let report = self.apply(wanted, sent, || Ok(()))?;

@@ -1,4 +1,5 @@
 use super::*;
+use crate::control::api::LaneDoc;
 use crate::control::rules::{AllowedDoc, FlagsDoc, VlanDoc};
 
 fn port(name: &str, kind: &str, target: &str) -> PortRow {
@@ -19,6 +20,7 @@ fn port(name: &str, kind: &str, target: &str) -> PortRow {
             allowed: AllowedDoc::All("all".into()),
             tpid: "0x8100".into(),
         },
+        lane: LaneDoc { open: false, why: Some("only netdev and veth ports have one".into()) },
         flags: FlagsDoc {
             learning: true,
             flood: true,

@@ -23,6 +23,10 @@ pub fn stats(stats: &StatsDoc, whole: bool, paint: Paint) -> String {
         for (name, value) in rest {
             text += &format!("{name:8}{value}\n");
         }
+        if stats.lane.frames > 0 {
+            let (frames, bytes) = (count(stats.lane.frames), bytes(stats.lane.bytes));
+            text += &format!("{:8}{frames} frames, {bytes}, went by the kernel\n", "lane");
+        }
         text += &workers(&stats.workers);
     }
     text

@@ -1,5 +1,5 @@
 use super::*;
-use crate::control::api::{FdbStatsDoc, KernelStats, PortStats, RemovedStats};
+use crate::control::api::{FdbStatsDoc, KernelStats, LaneTotals, PortStats, RemovedStats};
 
 /// A switch of two ports and one worker whose counters add up.
 pub(in crate::output) fn reading() -> StatsDoc {
@@ -11,6 +11,7 @@ pub(in crate::output) fn reading() -> StatsDoc {
         tx_bytes: tx * 100,
         drops: drops.iter().map(|(reason, number)| ((*reason).to_owned(), *number)).collect(),
         kernel: KernelStats { rx_missed: Some(0) },
+        lane: None,
     };
     StatsDoc {
         uptime: 250.0,
@@ -32,6 +33,7 @@ pub(in crate::output) fn reading() -> StatsDoc {
             refused: 0,
         },
         workers: vec![WorkerDoc { cpu: Some(1), frames: 1239, bursts: 413, busy: 0.123 }],
+        lane: LaneTotals::default(),
     }
 }
 

@@ -3,14 +3,14 @@
 //!
 //! A port whose netdev stays where it is has a handle, a TAP of the switch's own, and
 //! two programs: one takes each frame that the netdev receives, the other each frame
-//! that the switch writes to the handle. The second is a [`door`](super::door); the first
-//! is [`program`]: it sends a frame straight on to where the FDB says, or passes it up by
+//! that the switch writes to the handle. The second is a door (`bpf/door.rs`); the first
+//! is `program.rs`: it sends a frame straight on to where the FDB says, or passes it up by
 //! the handle.
 //!
 //! The FDB's buckets are the memory of a map, so what a worker learns, moves or takes
 //! out is what the next frame in the kernel finds, and what the programs refresh is
 //! refreshed. Configuration is told to them by [`Lane::set_port`] while the lane is
-//! closed. How order is kept is told in [`order`].
+//! closed. How order is kept is told in `order.rs`.
 
 mod layout;
 mod order;
@@ -328,6 +328,12 @@ impl LaneDoor {
 pub struct Progress {
     doorstep: Arc<Shared<Doorstep>>,
     account: Account,
+}
+
+impl std::fmt::Debug for Progress {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Progress").field("account", &self.account).finish_non_exhaustive()
+    }
 }
 
 impl Progress {

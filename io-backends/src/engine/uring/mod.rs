@@ -218,13 +218,14 @@ impl UringEngine {
             let Some(id) = state.queues.next() else { break };
             let Some(share) = turn(&mut state.queues, id, share) else { continue };
             let Some(served) = state.queues.find(id) else { continue };
-            let Some(queue) = served.queue.descriptor() else {
+            let Some(queue) = served.queue.descriptor_mut() else {
                 others.push(Turn { id, reads: share.min(left) });
                 left -= share.min(left);
                 continue;
             };
             let reads = served.own.reads.min(share).min(left);
             turns.push(Turn { id, reads });
+            queue.begin_reading();
             for (slot, frame) in room.iter_mut().enumerate().skip(begun).take(reads) {
                 let buffer = frame.receive_buffer(queue.vnet_header_len());
                 // SAFETY: `room` is borrowed until this function ends, and no
@@ -264,11 +265,13 @@ impl UringEngine {
             }
             burst.filled(id.port, filled);
             end += filled;
+            queue.end_reading(filled);
+            let is_empty = last == Some(ReadFault::Empty) && !queue.reads_on();
             // A watch would report an error with nothing behind it for ever.
             if last == Some(ReadFault::Gone) || (filled == 0 && served.broken) {
                 self.state.queues.fail(id.port);
             } else {
-                self.go_on(id, filled, last == Some(ReadFault::Empty));
+                self.go_on(id, filled, is_empty);
             }
         }
     }

@@ -28,6 +28,8 @@ pub struct Wanted<'a> {
     pub up: Option<bool>,
     /// Take in every multicast frame (`IFF_ALLMULTI`), or no longer.
     pub all_multicast: Option<bool>,
+    /// How many frames wait to be sent at most: a TAP's ring.
+    pub ring: Option<u32>,
     /// Take in frames for every address (`IFF_PROMISC`), or no longer.
     pub promiscuous: Option<bool>,
 }
@@ -46,6 +48,9 @@ impl Links {
         }
         if let Some(mtu) = wanted.mtu {
             attributes.push(LinkAttribute::Mtu(mtu));
+        }
+        if let Some(ring) = wanted.ring {
+            attributes.push(LinkAttribute::TxQueueLen(ring));
         }
         if let Some(name) = wanted.name {
             attributes.push(LinkAttribute::IfName(self.checked(name)?.into()));
@@ -210,6 +215,7 @@ mod tests {
                     mtu: Some(9000),
                     up: Some(true),
                     promiscuous: None,
+                    ring: None,
                     all_multicast: Some(true),
                 };
                 links.set(&made, &wanted)?;
