@@ -67,10 +67,13 @@ struct Arrivals {
     sought: [[Sought; 2]; BURST],
     /// Of each run.
     bytes: [u64; BURST],
+    /// Of each run: all its frames are plain, so that none has to be cut.
+    plain: [bool; BURST],
 }
 
 impl Arrivals {
-    /// Asks the ingress filter about one port's frames. Returns their bytes.
+    /// Asks the ingress filter about one port's frames. Returns their bytes, and whether all
+    /// of them are plain.
     ///
     /// A function of its own in the program too: its loop needs most registers.
     #[inline(never)]
@@ -80,17 +83,18 @@ impl Arrivals {
         ingress: &PortTable,
         slots: Range<usize>,
         frames: &[Frame],
-    ) -> u64 {
+    ) -> (u64, bool) {
         let (frames, keys) = (&frames[slots.clone()], &mut self.keys[slots.clone()]);
-        let mut bytes = 0;
+        let (mut bytes, mut plain) = (0, true);
         for ((frame, admitted), keys) in frames.iter().zip(&mut self.admitted[slots]).zip(keys) {
             bytes += frame.len() as u64;
+            plain &= frame.offload.is_plain();
             *admitted = forward::admit(tables, ingress, frame).map(|(frame, addresses)| {
                 *keys = addresses;
                 frame
             });
         }
-        bytes
+        (bytes, plain)
     }
 }
 
@@ -101,6 +105,7 @@ impl Default for Arrivals {
             keys: [[Key::default(); 2]; BURST],
             sought: [[Sought::default(); 2]; BURST],
             bytes: [0; BURST],
+            plain: [true; BURST],
         }
     }
 }
@@ -133,17 +138,17 @@ impl Pass<'_> {
         for (number, run) in runs.iter().enumerate() {
             // A port that was removed has no counters any more; neither have its last frames.
             let Some(ingress) = tables.port(run.ingress) else { continue };
-            let bytes = arrivals.admit(tables, ingress, run.slots(), frames);
+            let (bytes, plain) = arrivals.admit(tables, ingress, run.slots(), frames);
             counters.port(ingress.id).received(run.slots().len(), bytes);
             counters.work.bytes.add(bytes);
-            arrivals.bytes[number] = bytes;
+            (arrivals.bytes[number], arrivals.plain[number]) = (bytes, plain);
         }
-        let Arrivals { admitted, keys, sought, bytes } = &mut **arrivals;
+        let Arrivals { admitted, keys, sought, bytes, plain } = &mut **arrivals;
         fdb.prefetch(keys[..count].as_flattened(), sought[..count].as_flattened_mut());
 
         let mut stations = Now { fdb, seen, expiry };
         let mut delivery = Delivery::new(tables, counters, out, engine, frames);
-        for (run, bytes) in runs.iter().zip(&*bytes) {
+        for ((run, bytes), plain) in runs.iter().zip(&*bytes).zip(&*plain) {
             let Some(ingress) = tables.port(run.ingress) else { continue };
             let mut is_late = held.contains(&ingress.id);
             for slot in run.slots() {
@@ -154,6 +159,10 @@ impl Pass<'_> {
                     Ok((frame, target))
                 });
                 match decided {
+                    // A frame for one port that has not to be cut, the usual one, is never long work.
+                    Ok((frame, Target::One(port))) if *plain && !is_late => {
+                        delivery.one(slot, frame, port);
+                    }
                     Ok((frame, target)) => {
                         is_late |= delivery.is_long(slot, frame.vid, &target);
                         match target {

@@ -90,7 +90,7 @@ pub(crate) fn contend(goes: &PortConfig, comes: &PortConfig) -> bool {
 fn is_next_in_line(goes: &PortConfig, comes: &PortConfig) -> bool {
     inside(comes).is_some()
         && inside(comes) == inside(goes)
-        && (takes_free_name(goes) || takes_free_name(comes))
+        && !(says_name(goes) && says_name(comes))
 }
 
 /// The namespace that a port's netdev moves to.
@@ -99,8 +99,13 @@ fn inside(port: &PortConfig) -> Option<&Netns> {
     port.attachment.netns.as_ref().filter(|_| takes_a_name)
 }
 
-/// Whether a port's netdev gets the lowest `ethN` that is free where it moves to: its turn comes
-/// after those whose name is said.
-pub(crate) fn takes_free_name(port: &PortConfig) -> bool {
-    inside(port).is_some() && port.attachment.ifname.is_none()
+/// Whether the name of a port's netdev inside a namespace is said.
+pub(crate) fn says_name(port: &PortConfig) -> bool {
+    inside(port).is_some() && port.attachment.ifname.is_some()
+}
+
+/// Whether a port's netdev gets the lowest `ethN` that is free where `named`, whose name is said,
+/// goes too: its turn comes after that one's.
+pub(crate) fn takes_what_is_left(port: &PortConfig, named: &PortConfig) -> bool {
+    port.attachment.ifname.is_none() && inside(port).is_some() && inside(port) == inside(named)
 }

@@ -16,7 +16,7 @@ use std::collections::HashMap;
 
 use switch_core::config::{BridgeRules, L2cp, PortRules};
 
-use super::claims::{contend, takes_free_name};
+use super::claims::{contend, says_name, takes_what_is_left};
 use super::value::listed;
 use super::words::{difference, spec_words};
 use super::{PortConfig, SwitchConfig};
@@ -94,7 +94,9 @@ pub fn plan(now: &SwitchConfig, wanted: &SwitchConfig) -> Result<Vec<Step>, Fixe
     };
     let mut coming: Vec<_> =
         wanted.ports.iter().filter(|port| is_new(port) || moves(port)).collect();
-    coming.sort_by_key(|port| takes_free_name(port));
+    // The order of the file is that of the lists, and changes only where it must.
+    let named: Vec<_> = coming.iter().copied().filter(|port| says_name(port)).collect();
+    coming.sort_by_key(|port| named.iter().any(|named| takes_what_is_left(port, named)));
     let moving = || wanted.ports.iter().filter(|port| moves(port));
     let going: Vec<_> = now.ports.iter().filter(|port| !new.contains_key(&*port.name)).collect();
     let (in_the_way, others): (Vec<&PortConfig>, Vec<&PortConfig>) =
