@@ -135,14 +135,14 @@ fn a_switch_that_takes_long_to_stop_gives_signs_of_life() {
 #[test]
 fn a_switch_that_may_open_nothing_more_still_answers() {
     let lab = Lab::new();
-    lab.run(&["prlimit", "--nofile=48:48", PROGRAM, "up", "-d", "--name", "x"]).ok();
+    lab.run(&["prlimit", "--nofile=64:64", PROGRAM, "up", "-d", "--name", "x"]).ok();
     let add = |n| lab.netloom(&["port", "add", &format!("p{n}=tap")]);
-    let refused = (0..48).map(add).find(|answer| answer.exit != Some(0)).expect("a limit");
+    let refused = (0..64).map(add).find(|answer| answer.exit != Some(0)).expect("a limit");
     refused.refused(1);
     let ports = lab.json(&["port", "ls"]);
     assert!(ports.as_array().is_some_and(|ports| !ports.is_empty()), "{ports}");
     // What is left goes to clients that say nothing.
-    let silent: Vec<_> = (0..48).map(|_| connect(&lab)).collect();
+    let silent: Vec<_> = (0..64).map(|_| connect(&lab)).collect();
     for _ in 0..3 {
         assert_eq!(lab.json(&["port", "ls"]), ports);
     }
