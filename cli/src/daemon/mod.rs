@@ -200,6 +200,7 @@ impl Daemon {
     pub fn serve(mut self) -> Changed {
         let mut events = Events::with_capacity(EVENTS);
         while !self.stopping {
+            self.open_lane();
             if self.poll.poll(&mut events, self.may_wait()).is_err() {
                 // Interrupted by a signal, which waits in its pipe.
                 continue;
@@ -211,7 +212,6 @@ impl Daemon {
                 self.serve_clients();
                 self.look();
                 self.heal();
-                self.open_lane();
                 self.log.tell_repeats();
             }
         }

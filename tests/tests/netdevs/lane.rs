@@ -68,6 +68,18 @@ fn nothing_does_where_it_is_off() {
     lab.end();
 }
 
+/// Before anybody has asked the switch for anything.
+#[test]
+fn it_is_open_from_the_start() {
+    let lab = Lab::new();
+    lab.up("x", &[A, B]);
+    // Nothing but pings, until they had time enough.
+    assert_eq!(lab.flood_ping("na", "10.9.0.2", 20_000).received, 20_000);
+    let frames = by_kernel(&lab);
+    assert!(frames >= 20_000, "{frames} of 40,000");
+    lab.end();
+}
+
 /// A program that outlived its switch would go on forwarding.
 #[test]
 fn it_ends_with_the_switch() {
