@@ -107,8 +107,14 @@ impl<'w, E: Engine> Delivery<'w, E> {
     #[inline]
     pub(crate) fn one(&mut self, slot: usize, frame: &Admitted, port: &PortTable) {
         let edit = port.edit(frame.vid, frame.tag);
-        self.frames[slot].edit_tag(edit);
-        self.send(&mut Form { edit, slot, checksummed: None, alone: true }, port);
+        let frame = &mut self.frames[slot];
+        frame.edit_tag(edit);
+        if forward::leaves_as_it_is(port, frame) {
+            let len = frame.len();
+            self.enqueue(Tx { last: true, ..Tx::new(port.id, slot, len) });
+        } else {
+            self.send(&mut Form { edit, slot, checksummed: None, alone: true }, port);
+        }
     }
 
     /// A frame for several ports is copied once for each further form it leaves in.
@@ -170,7 +176,7 @@ impl<'w, E: Engine> Delivery<'w, E> {
     }
 
     /// Sends a frame by a port in this form of it.
-    #[inline]
+    #[inline(never)]
     fn send(&mut self, form: &mut Form, port: &PortTable) {
         let frame = &self.frames[form.slot];
         match forward::leave(port, frame) {

@@ -158,20 +158,23 @@ impl Pass<'_> {
                         forward::decide(tables, &mut stations, ingress, frame.vid, addresses)?;
                     Ok((frame, target))
                 });
-                match decided {
-                    // A frame for one port that has not to be cut, the usual one, is never long work.
-                    Ok((frame, Target::One(port))) if *plain && !is_late => {
-                        delivery.one(slot, frame, port);
+                let (frame, target) = match decided {
+                    Ok(decided) => decided,
+                    Err(reason) => {
+                        counters.port(ingress.id).drop(reason);
+                        continue;
                     }
-                    Ok((frame, target)) => {
-                        is_late |= delivery.is_long(slot, frame.vid, &target);
-                        match target {
-                            _ if is_late => put_off(late, ingress, slot, &target),
-                            Target::One(port) => delivery.one(slot, frame, port),
-                            Target::Flood(class) => delivery.flood(slot, ingress, frame, class),
-                        }
-                    }
-                    Err(reason) => counters.port(ingress.id).drop(reason),
+                };
+                // A frame for one port that has not to be cut, the usual one, is never long work.
+                let is_usual = *plain && matches!(target, Target::One(_));
+                is_late = is_late || (!is_usual && delivery.is_long(slot, frame.vid, &target));
+                if is_late {
+                    put_off(late, ingress, slot, &target);
+                    continue;
+                }
+                match target {
+                    Target::One(port) => delivery.one(slot, frame, port),
+                    Target::Flood(class) => delivery.flood(slot, ingress, frame, class),
                 }
             }
             if is_late && !held.contains(&ingress.id) {
