@@ -12,7 +12,7 @@ use io_backends::ports::Tied;
 use io_backends::queue::Queue;
 use switch_core::explain::Explanation;
 use switch_core::fdb::{Fdb, Key, Seed};
-use switch_core::{Frame, Mac, PortId, Switch, Worker};
+use switch_core::{Frame, Mac, PortId, Switch, Vid, Worker};
 
 use super::Daemon;
 use super::ports::PortLife;
@@ -126,7 +126,9 @@ impl Daemon {
     }
 
     fn why_not(&self, life: &PortLife) -> Option<String> {
-        let rules = self.switch.port(life.id).map(|port| &port.rules)?;
+        let Some(rules) = self.switch.port(life.id).map(|port| &port.rules) else {
+            return Some("the port is gone".into());
+        };
         let Some(tie) = life.tie() else {
             let why = if life.is_lost() {
                 "the port is in fault"
@@ -160,8 +162,11 @@ impl Daemon {
         self.road.lane.as_ref().map_or_else(|_| LaneCounts::default(), |lane| lane.counts(id))
     }
 
-    /// Keeps what was counted for a port that goes.
-    pub(super) fn keep_lane_counts(&mut self, life: &PortLife) {
+    /// Has the lane forget a port that goes, and keeps what was counted for it.
+    pub(super) fn leave_lane(&mut self, life: &PortLife) {
+        self.close_lane();
+        let Ok(lane) = &self.road.lane else { return };
+        lane.remove_port(life.id);
         let counts = self.lane_counts(life);
         let removed = &mut self.road.removed;
         removed.rx_frames += counts.rx_frames;
@@ -235,7 +240,7 @@ impl Daemon {
         if let Some(why) = life(ingress).and_then(|life| self.why_not(life)) {
             return Some(why);
         }
-        let (bytes, vid) = (frame.bytes(), answer.vid?);
+        let (bytes, vid) = (frame.bytes(), answer.vid.unwrap_or(Vid::UNTAGGED));
         let address = |at: usize| {
             let octets = bytes.get(at..at + 6).and_then(|octets| octets.try_into().ok());
             Mac::new(octets.unwrap_or_default())
@@ -251,7 +256,7 @@ impl Daemon {
         if bytes.get(12..14) == Some(&[0x88, 0xa8]) {
             return Some("tags of TPID 0x88a8 go by the workers".into());
         }
-        let target = life(target.port)?;
+        let Some(target) = life(target.port) else { return Some("its destination is gone".into()) };
         self.why_not(target).map(|why| format!("the port it goes to: {why}"))
     }
 }

@@ -80,6 +80,30 @@ fn it_is_open_from_the_start() {
     lab.end();
 }
 
+/// What went by a port that is no more still counts, and not for the port that gets its number.
+#[test]
+fn a_port_that_goes_and_comes() {
+    let lab = Lab::new();
+    lab.up("x", &[A, B]);
+    kernel_takes_over(&lab);
+    lab.netloom(&["port", "del", "b"]).ok();
+    let carried = by_kernel(&lab);
+    assert!(carried > 0, "{carried}");
+    lab.netloom(&["port", "add", B]).ok();
+    // Others may flood to it by now; nobody knows its address yet.
+    let stats = lab.json(&["stats", "b"]);
+    assert_eq!(stats["ports"][0]["lane"]["tx_frames"], 0, "{stats}");
+    // The new netdev has another address.
+    lab.run_in("na", &["ip", "neigh", "flush", "all"]).ok();
+    let ping = || {
+        lab.ping("na", "10.9.0.2");
+        by_kernel(&lab)
+    };
+    eventually("the kernel takes over again", ping, |frames| *frames > carried);
+    at_rest(&lab, "x");
+    lab.end();
+}
+
 /// A program that outlived its switch would go on forwarding.
 #[test]
 fn it_ends_with_the_switch() {

@@ -163,7 +163,7 @@ impl Daemon {
     /// Forgets a port without device, and what was made for it on the host.
     pub(in crate::daemon) fn forget(&mut self, name: &str) -> Report {
         let Some(life) = self.lives.remove(name) else { return Report::default() };
-        self.keep_lane_counts(&life);
+        self.leave_lane(&life);
         self.change().remove_port(life.id);
         self.await_crossing();
         self.journal.undo_port(name)
